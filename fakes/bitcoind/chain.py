@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Final
 
-GENESIS: Final = "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afca590b1a11466e2206"
+from ctrlkit.fakes.bitcoind.chains import REGTEST
+
+GENESIS: Final = REGTEST.genesis
 """The hash of block 0 of every regtest chain."""
 
 
@@ -26,8 +28,8 @@ class Chain:
     Cost    mine O(1), locator O(log n), after and adopt O(n) in the blocks that they return or change.
     """
 
-    def __init__(self, hashes: Iterable[str] = ()) -> None:
-        self._hashes = [GENESIS, *hashes]
+    def __init__(self, hashes: Iterable[str] = (), *, genesis: str = GENESIS) -> None:
+        self._hashes = [genesis, *hashes]
         self._height_of = {block: height for height, block in enumerate(self._hashes)}
 
     @property
@@ -45,6 +47,10 @@ class Chain:
         """All hashes except that of the genesis block."""
         return self._hashes[1:]
 
+    def at(self, height: int) -> str | None:
+        """Return the hash of the block at a height; None if there is none."""
+        return self._hashes[height] if 0 <= height <= self.height else None
+
     def mine(self, who_and_when: str) -> str:
         """Add a block and return its hash, which depends on the miner and the time."""
         block = sha256(f"{self.tip} {who_and_when}".encode()).hexdigest()
@@ -61,7 +67,7 @@ class Chain:
 
     def after(self, locator: Iterable[str]) -> tuple[str, list[str]]:
         """Return the first block of `locator` that is in this chain, and the blocks after it."""
-        shared = next((block for block in locator if block in self._height_of), GENESIS)
+        shared = next((block for block in locator if block in self._height_of), self._hashes[0])
         return shared, self._hashes[self._height_of[shared] + 1 :]
 
     def adopt(self, shared: str, following: Sequence[str]) -> bool:

@@ -11,33 +11,48 @@ from __future__ import annotations
 import http.client
 import json
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
+from ctrlkit.fakes.bitcoind.access import COOKIE, read_cookie
 from ctrlkit.fakes.bitcoind.flags import FlagError, Flags
+from ctrlkit.fakes.bitcoind.release import Release
 
-_RPC_PORT: Final = 18332
-_NUMERIC: Final = {"generate": {0, 1}, "generatetoaddress": {0, 2}}
+_NUMERIC: Final = {"generate": {0, 1}, "generatetoaddress": {0, 2}, "getblockhash": {0}}
+_WARMING_UP: Final = -28
+_RETRY_S: Final = 1.0
+
+
+class _Unreachable(FlagError):
+    """Nothing listens there."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """
     Make the call that follows the flags; returns the exit status.
 
-    Flags   -rpcconnect=HOST, -rpcport=PORT, -rpcuser, -rpcpassword, -rpcclienttimeout=SECONDS, -conf, -datadir, as
-            bitcoin-cli has them.
+    Flags   -rpcconnect=HOST, -rpcport=PORT, -rpcuser, -rpcpassword, -rpcclienttimeout=SECONDS, -rpcwait,
+            -rpcwaittimeout=SECONDS, -conf, -datadir, -regtest, -signet, -testnet4, -chain, -getinfo and -version, as
+            bitcoin-cli has them. Without a password, the cookie in the data folder is used.
     """
     try:
         flags = Flags(arguments)
+        if flags.is_set("version"):
+            name = Release.of_tag(flags.get("release", "")).text
+            sys.stdout.write(f"Bitcoin Core RPC client version v{name}, simulated by ctrlkit\n")
+            return 0
+        if flags.is_set("getinfo"):
+            return _get_info(flags)
         if not flags.rest:
             raise FlagError("no command is given; name one, such as getnetworkinfo")
         method, *params = flags.rest
-        status, body = _post(flags, method, [_param(method, i, text) for i, text in enumerate(params)])
+        return _report(*_wait(flags, method, [_param(method, i, text) for i, text in enumerate(params)]))
     except FlagError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    return _report(status, body)
 
 
 def _param(method: str, position: int, text: str) -> Any:
@@ -49,20 +64,83 @@ def _param(method: str, position: int, text: str) -> Any:
         raise FlagError(f"parameter {text!r} of {method} is no number; correct it") from None
 
 
+def _wait(flags: Flags, method: str, params: list[Any]) -> tuple[int, bytes]:
+    """Make a call; with -rpcwait, when the node serves, which is waited for."""
+    limit_s = flags.number("rpcwaittimeout", 0)
+    given_up_at = time.monotonic() + limit_s if limit_s else float("inf")
+    while True:
+        try:
+            status, body = _post(flags, method, params)
+            if not (flags.is_set("rpcwait") and _code_in(body) == _WARMING_UP and time.monotonic() < given_up_at):
+                return status, body
+        except _Unreachable:
+            if not flags.is_set("rpcwait") or time.monotonic() >= given_up_at:
+                raise
+        time.sleep(_RETRY_S)
+
+
+def _credentials(flags: Flags) -> tuple[str, str]:
+    password = flags.get("rpcpassword", "")
+    if password:
+        return flags.get("rpcuser", ""), password
+    folder = Path(flags.get("datadir", "."), flags.chain.folder)
+    found = read_cookie(folder)
+    if found is None:
+        raise FlagError(f"there is no {COOKIE} of a node in {folder}, and no -rpcpassword; see whether the node runs")
+    return found
+
+
 def _post(flags: Flags, method: str, params: list[Any]) -> tuple[int, bytes]:
-    host, port = flags.get("rpcconnect", "127.0.0.1"), int(flags.number("rpcport", _RPC_PORT))
-    user_and_password = f"{flags.require('rpcuser')}:{flags.require('rpcpassword')}"
+    host, port = flags.get("rpcconnect", "127.0.0.1"), int(flags.number("rpcport", flags.chain.rpc_port))
+    try:
+        user, password = _credentials(flags)
+    except FlagError as error:
+        raise _Unreachable(str(error)) from None
     connection = http.client.HTTPConnection(host, port, timeout=flags.number("rpcclienttimeout", 900))
-    headers = {"Authorization": "Basic " + b64encode(user_and_password.encode()).decode()}
+    headers = {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
     try:
         connection.request("POST", "/", json.dumps({"id": 1, "method": method, "params": params}), headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise FlagError(f"could not reach the server at {host}:{port} ({reason}); see whether it runs") from None
+        raise _Unreachable(f"could not reach the server at {host}:{port} ({reason}); see whether it runs") from None
     finally:
         connection.close()
+
+
+def _code_in(body: bytes) -> int | None:
+    try:
+        match json.loads(body):
+            case {"error": {"code": int(code)}}:
+                return code
+    except ValueError:
+        pass
+    return None
+
+
+def _get_info(flags: Flags) -> int:
+    """Print what is asked most: the chain, its height, the connections."""
+    answers = {}
+    for method in ("getnetworkinfo", "getblockchaininfo"):
+        status, body = _wait(flags, method, [])
+        if status != 200:
+            return _report(status, body)
+        answers[method] = json.loads(body)["result"]
+    network, chain = answers["getnetworkinfo"], answers["getblockchaininfo"]
+    lines = {
+        "Chain": chain["chain"],
+        "Blocks": chain["blocks"],
+        "Headers": chain["headers"],
+        "Verification progress": f"{100 * chain.get('verificationprogress', 1):.4f}%",
+        "Difficulty": chain.get("difficulty", 0),
+        "Network": f"in {network.get('connections_in', 0)}, out {network.get('connections_out', 0)}, "
+        f"total {network['connections']}",
+        "Version": network["version"],
+        "Subversion": network["subversion"],
+    }
+    sys.stdout.write("".join(f"{name}: {value}\n" for name, value in lines.items()))
+    return 0
 
 
 def _report(status: int, body: bytes) -> int:

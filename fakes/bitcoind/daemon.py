@@ -10,31 +10,44 @@ from pathlib import Path
 
 from ctrlkit import clock
 from ctrlkit.fakes.bitcoind.flags import FlagError, Flags
-from ctrlkit.fakes.bitcoind.node import SimulatedNode
-from ctrlkit.fakes.bitcoind.p2p import P2P_PORT, parse_address
-from ctrlkit.fakes.bitcoind.rpc import RPC_PORT
+from ctrlkit.fakes.bitcoind.node import CannotStart, SimulatedNode
+from ctrlkit.fakes.bitcoind.p2p import parse_address
+from ctrlkit.fakes.bitcoind.release import Release
 
 
 def main(arguments: Sequence[str]) -> int:
     """
     Serve until SIGTERM, SIGINT or the RPC method `stop`; returns the exit status.
 
-    Flags   -bind=HOST[:PORT], -rpcbind=HOST[:PORT], -rpcuser, -rpcpassword, -datadir, -conf, as bitcoind has them;
-            -printtoconsole and -logtimestamps too, for the log on stdout; and -warmup=SECONDS: how long calls are
-            answered with error -28, by default 0.5.
+    Flags   -bind=HOST[:PORT], -port, -rpcbind=HOST[:PORT], -rpcport, -rpcauth (several), -rpcuser, -rpcpassword,
+            -datadir, -conf, -regtest, -signet, -testnet4, -chain, -addnode (several), -disablewallet and -version as
+            bitcoind has them; -printtoconsole and -logtimestamps too, for the log on stdout. Of its own: -release says
+            of which release of Bitcoin Core the node is, as a version or the tag of an image; -warmup=SECONDS how long
+            calls are answered with error -28, by default 0.5.
     """
     try:
-        node = _node(Flags(arguments))
+        flags = Flags(arguments)
+        if flags.is_set("version"):
+            sys.stdout.write(version_text(flags, "daemon"))
+            return 0
+        node = _node(flags)
         asyncio.run(_serve(node))
-    except (FlagError, OSError) as error:
+    except (FlagError, CannotStart, OSError) as error:
         sys.stderr.write(f"Error: {error}\n")
         return 1
     return 0
 
 
+def version_text(flags: Flags, program: str) -> str:
+    """Return what -version says."""
+    return f"Bitcoin Core {program} version v{Release.of_tag(flags.get('release', '')).text}, simulated by ctrlkit\n"
+
+
 def _node(flags: Flags) -> SimulatedNode:
-    host, p2p_port = parse_address(flags.require("bind"), P2P_PORT)
-    rpc_host, rpc_port = parse_address(flags.get("rpcbind", host), int(flags.number("rpcport", RPC_PORT)))
+    p2p_port = int(flags.number("port", flags.chain.p2p_port))
+    rpc_port = int(flags.number("rpcport", flags.chain.rpc_port))
+    host, p2p_port = parse_address(flags.require("bind"), p2p_port)
+    rpc_host, rpc_port = parse_address(flags.get("rpcbind", host), rpc_port)
     if rpc_host != host:
         raise FlagError(f"-bind={host} -rpcbind={rpc_host}: a simulated node has one address; let both name it")
     datadir = Path(flags.require("datadir"))
@@ -42,12 +55,16 @@ def _node(flags: Flags) -> SimulatedNode:
         raise FlagError(f"-datadir={datadir}: there is no such directory; create it")
     return SimulatedNode(
         host,
-        user=flags.require("rpcuser"),
-        password=flags.require("rpcpassword"),
+        user=flags.get("rpcuser", ""),
+        password=flags.get("rpcpassword", ""),
+        auth=flags.all("rpcauth"),
+        added=flags.all("addnode"),
         datadir=datadir,
         warmup_s=flags.number("warmup", 0.5),
         rpc_port=rpc_port,
         p2p_port=p2p_port,
+        chain=flags.chain,
+        release=Release.of_tag(flags.get("release", "")),
         write=_writer(flags),
     )
 

@@ -7,15 +7,31 @@ As with a real node, the chain survives a restart in `datadir`, if there is one;
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
+from ctrlkit import clock
+from ctrlkit.fakes.bitcoind.access import COOKIE, Access, write_cookie
 from ctrlkit.fakes.bitcoind.chain import Chain
-from ctrlkit.fakes.bitcoind.methods import Methods
+from ctrlkit.fakes.bitcoind.chains import REGTEST, ChainFacts
+from ctrlkit.fakes.bitcoind.methods import Facts, Methods
 from ctrlkit.fakes.bitcoind.p2p import P2P_PORT, Peers
+from ctrlkit.fakes.bitcoind.release import DEFAULT_RELEASE, Release
 from ctrlkit.fakes.bitcoind.rpc import RPC_PORT, NodeFaults, RpcServer
+
+TIP_AGE_MAX: Final = timedelta(hours=24)
+"""A node is in its initial download, at first, while its newest block is older than this."""
+
+_JSON_RPC_2_0: Final = Release.of("28.0")
+
+
+class CannotStart(Exception):
+    """The data folder is another node's, or was written by a later release; the message is one line."""
 
 
 class SimulatedNode:
@@ -26,36 +42,47 @@ class SimulatedNode:
             node.faults.fail_next(2, code=-28)
 
     Units   `warmup_s`: seconds after a start during which every call fails with -28.
-    Shape   `write` gets the lines of its log, without their times.
-    Errors  OSError from `start` if a port is taken, RuntimeError if the node is running.
+    Shape   `auth` are lines of rpcauth, `added` is what its list of added nodes begins with. Without a password it
+            writes a cookie into `datadir`. `write` gets the lines of its log, without their times.
+    Errors  OSError from `start` if a port is taken, CannotStart for its data, RuntimeError if the node is running.
     """
 
     def __init__(
         self,
         host: str,
         *,
-        user: str,
-        password: str,
+        user: str = "",
+        password: str = "",
+        auth: Iterable[str] = (),
+        added: Iterable[str] = (),
         datadir: Path | None = None,
         warmup_s: float = 0.0,
         rpc_port: int = RPC_PORT,
         p2p_port: int = P2P_PORT,
+        chain: ChainFacts = REGTEST,
+        release: Release = DEFAULT_RELEASE,
         write: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.host: str = host
         self.faults: NodeFaults = NodeFaults()
-        self.chain: Chain = Chain()
-        self._user = user
-        self._password = password
-        self._chain_file = None if datadir is None else datadir / "regtest" / "simulated-chain.json"
+        self.chain: Chain = Chain(genesis=chain.genesis)
+        self._pairs = [(user, password)] if password else []
+        self._auth = tuple(auth)
+        self._added = tuple(added)
+        self._folder = None if datadir is None else datadir / chain.folder
         self._warmup_s = warmup_s
         self._rpc_port = rpc_port
-        self._p2p_port = p2p_port
+        agent = f"/Satoshi:{release.text}(simulated)/"
+        self._facts = Facts(host=host, port=p2p_port, chain=chain, release=release, agent=agent)
         self._write = write
         self._cut_off: frozenset[str] = frozenset()
         self._peers: Peers | None = None
         self._rpc: RpcServer | None = None
         self._running: asyncio.Task[None] | None = None
+        self._lock = -1
+        self._written_by = release
+        self._tip_time: datetime | None = None
+        self._is_downloaded = False
 
     def __repr__(self) -> str:
         return f"SimulatedNode({self.host}, {'running' if self.is_running else 'stopped'}, height {self.chain.height})"
@@ -76,38 +103,51 @@ class SimulatedNode:
         """Start the node with the chain in `datadir`, else with an empty one."""
         if self.is_running:
             raise RuntimeError(f"start the simulated node {self.host}: it runs; stop it first")
+        self._take_folder()
         self.chain = self._load()
-        peers = Peers((self.host, self._p2p_port), self.chain, self._on_new_blocks, self._write)
+        self._is_downloaded = False
+        peers = Peers(
+            (self.host, self._facts.port),
+            self.chain,
+            self._on_new_blocks,
+            self._write,
+            added=self._added,
+            default_port=self._facts.chain.p2p_port,
+            agent=self._facts.agent,
+        )
         peers.cut_off(self._cut_off)
         methods = Methods(
-            host=self.host,
+            self._facts,
             chain=self.chain,
             peers=peers,
             warm_s=asyncio.get_running_loop().time() + self._warmup_s,
+            is_downloading=self._is_downloading,
+            tip_time=lambda: self._tip_time,
             on_new_blocks=self._on_new_blocks,
             shut_down=self.shut_down,
         )
         rpc = RpcServer(
             host=self.host,
             port=self._rpc_port,
-            user=self._user,
-            password=self._password,
+            admits=self._access().admits_header,
             call=methods.call,
             faults=lambda: self.faults,
+            speaks_2_0=self._facts.release >= _JSON_RPC_2_0,
         )
-        await peers.listen()
         try:
+            await peers.listen()
             await rpc.open()
         except OSError:
             peers.close()
             await rpc.close()
+            self._leave_folder()
             raise
         self._write("Simulated bitcoin node: its blocks are invented")
         self._write(f"Loaded best chain: hashBestChain={self.chain.tip} height={self.chain.height}")
-        self._write(f"Bound to {self.host}:{self._p2p_port}")
+        self._write(f"Bound to {self.host}:{self._facts.port}")
         self._write("init message: Done loading")
         self._peers, self._rpc = peers, rpc
-        self._running = asyncio.create_task(_serve(peers, rpc, self._write), name=f"simulated node {self.host}")
+        self._running = asyncio.create_task(self._serve(peers, rpc), name=f"simulated node {self.host}")
         await asyncio.sleep(0)  # a task that was cancelled before its first step would never close anything
 
     def shut_down(self) -> None:
@@ -144,30 +184,85 @@ class SimulatedNode:
         if self._peers is not None:
             self._peers.cut_off(self._cut_off)
 
+    def _access(self) -> Access:
+        """Return who may call the node; without a password, who can read its cookie."""
+        pairs = list(self._pairs)
+        if not pairs and self._folder is not None:
+            pairs.append(write_cookie(self._folder))
+        return Access(self._auth, pairs)
+
+    def _is_downloading(self) -> bool:
+        self._is_downloaded = self._is_downloaded or (
+            self._tip_time is not None and clock.now() - self._tip_time < TIP_AGE_MAX
+        )
+        return not self._is_downloaded
+
+    def _take_folder(self) -> None:
+        """Have the data folder alone. Errors: CannotStart."""
+        if self._folder is None:
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise CannotStart(f"the data folder {self._folder} is another node's that runs; stop that first") from None
+        self._lock = lock
+
+    def _leave_folder(self) -> None:
+        if self._folder is None or self._lock < 0:
+            return
+        (self._folder / COOKIE).unlink(missing_ok=True)
+        os.close(self._lock)
+        self._lock = -1
+
+    @property
+    def _chain_file(self) -> Path | None:
+        return None if self._folder is None else self._folder / "simulated-chain.json"
+
     def _load(self) -> Chain:
+        """Read the chain. Errors: CannotStart if a later release has written it in another way."""
+        self._written_by, self._tip_time = self._facts.release, None
+        genesis = self._facts.chain.genesis
         if self._chain_file is None or not self._chain_file.exists():
-            return Chain()
-        return Chain(json.loads(self._chain_file.read_text()))
+            return Chain(genesis=genesis)
+        kept = json.loads(self._chain_file.read_text())
+        if isinstance(kept, list):  # of a version that kept nothing else
+            return Chain(kept, genesis=genesis)
+        written_by = Release(kept["written_by"])
+        if not self._facts.release.reads(written_by):
+            self._leave_folder()
+            raise CannotStart(
+                f"version {written_by.text} has written the blocks, which {self._facts.release.text} cannot read; "
+                "start that version or a later one"
+            )
+        self._written_by = max(written_by, self._facts.release)
+        self._tip_time = None if kept["tip_time"] is None else datetime.fromisoformat(kept["tip_time"])
+        return Chain(kept["blocks"], genesis=genesis)
 
     def _on_new_blocks(self) -> None:
+        self._tip_time = clock.now()
         self._write(f"UpdateTip: new best={self.chain.tip} height={self.chain.height}")
         self._save()
 
     def _save(self) -> None:
         if self._chain_file is None:
             return
-        self._chain_file.parent.mkdir(parents=True, exist_ok=True)
+        tip_time = None if self._tip_time is None else self._tip_time.isoformat()
+        kept = {"written_by": self._written_by.version, "tip_time": tip_time, "blocks": list(self.chain.hashes)}
         unfinished = self._chain_file.with_suffix(".new")
-        unfinished.write_text(json.dumps(list(self.chain.hashes)))
+        unfinished.write_text(json.dumps(kept))
         unfinished.replace(self._chain_file)
 
-
-async def _serve(peers: Peers, rpc: RpcServer, write: Callable[[str], None]) -> None:
-    try:
-        await peers.run()
-    finally:
-        await rpc.close()
-        write("Shutdown: done")
+    async def _serve(self, peers: Peers, rpc: RpcServer) -> None:
+        try:
+            await peers.run()
+        finally:
+            await rpc.close()
+            self._save()
+            self._leave_folder()
+            self._write("Shutdown: done")
 
 
 class SimulatedNetwork:

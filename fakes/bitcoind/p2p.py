@@ -10,28 +10,34 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
+from ctrlkit import clock
 from ctrlkit.fakes.bitcoind.chain import Chain
 
 P2P_PORT: Final = 18444
 RETRY_S: Final = 1.0
 CONNECT_TIMEOUT_S: Final = 5.0
+MANUAL_CONNECTIONS_MAX: Final = 8
+"""How many connections to added nodes a node of Bitcoin Core holds."""
+
 _LINE_BYTES_MAX: Final = 2**24  # 240 000 hashes
 
 Address = tuple[str, int]
 
 
 class Hello(msgspec.Struct, tag="hello", frozen=True):
-    """The first message: the sender's host and the height of its chain."""
+    """The first message: the sender's host, the height of its chain, and what it calls itself."""
 
     host: str
     height: int
+    agent: str = ""
 
 
 class Tip(msgspec.Struct, tag="tip", frozen=True):
@@ -59,12 +65,13 @@ _DECODER = msgspec.json.Decoder(Message)
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Link:
-    """A connection. `name` is its peer as getpeerinfo shows it, `hello` the peer's first message."""
+    """A connection. `name` is its peer as getpeerinfo shows it, `hello` the peer's first message, `since` its time."""
 
     number: int
     name: str
     inbound: bool
     writer: asyncio.StreamWriter
+    since: datetime = field(default_factory=clock.now)
     hello: Hello | None = None
 
     @property
@@ -93,10 +100,16 @@ class Peers:
         chain: Chain,
         on_new_blocks: Callable[[], None],
         write: Callable[[str], None] = lambda _: None,
+        *,
+        added: Iterable[str] = (),
+        default_port: int = P2P_PORT,
+        agent: str = "",
     ) -> None:
-        self.added: list[str] = []
+        self.added: list[str] = list(added)
         self.links: list[Link] = []
         self._address = address
+        self._default_port = default_port
+        self._agent = agent
         self._chain = chain
         self._on_new_blocks = on_new_blocks
         self._write = write
@@ -125,9 +138,9 @@ class Peers:
             finally:
                 self.close()
 
-    def add(self, entry: str) -> bool:
-        """Add an entry to the list; False if it is there already."""
-        if entry in self.added:
+    def add(self, entry: str, *, literally: bool = False) -> bool:
+        """Add an entry to the list; False if it, or unless `literally` another one of its address, is there."""
+        if entry in self.added or (not literally and self.address_of(entry) in map(self.address_of, self.added)):
             return False
         self.added.append(entry)
         self._look_again.set()
@@ -142,11 +155,15 @@ class Peers:
 
     def connected_to(self, entry: str) -> bool:
         """Whether this node has an outbound connection to the address of an entry."""
-        return self._link_to(parse_address(entry)) is not None
+        return self._link_to(self.address_of(entry)) is not None
+
+    def address_of(self, entry: str) -> Address:
+        """Return host and port of an entry."""
+        return parse_address(entry, self._default_port)
 
     async def try_once(self, entry: str) -> None:
         """Connect to an entry unless connected; no error if nothing answers."""
-        address = parse_address(entry)
+        address = self.address_of(entry)
         if address == self._address or address[0] in self._cut_off or self._link_to(address) is not None:
             return
         try:
@@ -171,13 +188,17 @@ class Peers:
         self._look_again.set()
 
     def _link_to(self, address: Address) -> Link | None:
-        return next((link for link in self.links if not link.inbound and parse_address(link.name) == address), None)
+        return next((link for link in self.links if not link.inbound and self.address_of(link.name) == address), None)
+
+    def _is_full(self) -> bool:
+        return sum(not link.inbound for link in self.links) >= MANUAL_CONNECTIONS_MAX
 
     async def _keep_connected(self) -> None:
         while True:
             self._look_again.clear()
             for entry in [entry for entry in self.added if not self.connected_to(entry)]:
-                await self.try_once(entry)
+                if not self._is_full():
+                    await self.try_once(entry)
             all_connected = all(map(self.connected_to, self.added))
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if all_connected else RETRY_S):
@@ -197,7 +218,7 @@ class Peers:
 
     async def _serve(self, link: Link, reader: asyncio.StreamReader) -> None:
         try:
-            link.send(Hello(self._address[0], self._chain.height))
+            link.send(Hello(self._address[0], self._chain.height, self._agent))
             while (message := await _next_message(reader)) is not None:
                 self._receive(link, message)
         finally:

@@ -9,6 +9,7 @@ from typing import Final
 _TEXT: Final = re.compile(r"v?(\d{1,3})(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?")
 _TAG: Final = re.compile(r":(v?\d[\d.]*\d|v?\d)(?:[-_][\w.-]*)?(?:@.*)?$")
 _FIRST_WITHOUT_ZERO: Final = 22
+_FIRST_IMAGE: Final = "v1.0"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,12 +40,33 @@ class Release:
         """
         Return the release that an image's tag names; None if it names none.
 
-        >>> Release.of_image("bitcoin/bitcoin:29.1-alpine"), Release.of_image("christianb93/bitcoind:v1.0")
+        >>> Release.of_image("bitcoin/bitcoin:29.1-alpine"), Release.of_image("registry:5000/bitcoin")
         (Release(version=290100), None)
+
+        The tag of the first image of this controller's networks, v1.0, stands for a node of its year:
+
+        >>> Release.of_image("christianb93/bitcoind:v1.0").agent
+        '/Satoshi:0.16.0/'
         """
         found = _TAG.search(image)
+        return cls._of_words(found[1]) if found else None
+
+    @classmethod
+    def of_tag(cls, tag: str) -> Release:
+        """
+        Return the release that the tag of an image, or whoever else, names; DEFAULT_RELEASE if it names none.
+
+        >>> Release.of_tag("29.1-alpine").text, Release.of_tag("latest") == DEFAULT_RELEASE
+        ('29.1.0', True)
+        """
+        return cls.of_image(f":{tag}") or DEFAULT_RELEASE
+
+    @classmethod
+    def _of_words(cls, text: str) -> Release | None:
+        if text == _FIRST_IMAGE:
+            return cls.of("0.16.0")
         try:
-            return cls.of(found[1]) if found else None
+            return cls.of(text)
         except ValueError:
             return None
 
@@ -59,6 +81,18 @@ class Release:
         """The name under which a node presents itself to others."""
         return f"/Satoshi:{self.text}/"
 
+    def reads(self, other: Release) -> bool:
+        """
+        Whether this release goes on with the chain that another one has written.
 
-DEFAULT_RELEASE: Final = Release(290_100)
+        >>> Release.of("28.0").reads(Release.of("30.2")), Release.of("27.2").reads(Release.of("28.0"))
+        (True, False)
+        """
+        return not any(self < format_ <= other for format_ in FORMATS)
+
+
+FORMATS: Final = (Release(150_000), Release(280_000))
+"""The releases since which chains are kept in ways that earlier ones do not read."""
+
+DEFAULT_RELEASE: Final = Release(300_200)
 """What a simulated node is where nobody says otherwise."""

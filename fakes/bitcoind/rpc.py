@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from base64 import b64encode
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from ctrlkit.fakes.bitcoind.methods import METHOD_NOT_FOUND, MISC_ERROR, MethodError
+
+Params = list[Any] | dict[str, Any]
+"""The parameters of a call, in order or by name."""
 
 RPC_PORT: Final = 18332
 
@@ -55,7 +57,7 @@ class NodeFaults:
 
 class RpcServer:
     """
-    The HTTP server of one node. `faults` is called for each request.
+    The HTTP server of one node. `faults` is called for each request, `admits` with its header Authorization.
 
     Errors  OSError from `open` if the port is taken.
     """
@@ -65,16 +67,17 @@ class RpcServer:
         *,
         host: str,
         port: int,
-        user: str,
-        password: str,
-        call: Callable[[str, list[Any]], Awaitable[Any]],
+        admits: Callable[[str | None], bool],
+        call: Callable[[str, Params], Awaitable[Any]],
         faults: Callable[[], NodeFaults],
+        speaks_2_0: bool = True,
     ) -> None:
         self._host = host
         self._port = port
-        self._authorization = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+        self._admits = admits
         self._call = call
         self._faults = faults
+        self._speaks_2_0 = speaks_2_0
         self._closed = asyncio.Event()
         self._runner = web.ServerRunner(
             web.Server(self._handle, handler_cancellation=True, access_log=None), shutdown_timeout=1.0
@@ -122,27 +125,43 @@ class RpcServer:
             return _plain(404)
         if request.method != "POST":
             return _plain(405, "JSONRPC server handles only POST requests")
-        if request.headers.get("Authorization") != self._authorization:
-            await asyncio.sleep(_WRONG_CREDENTIALS_DELAY_S)
+        authorization = request.headers.get("Authorization")
+        if not self._admits(authorization):
+            await asyncio.sleep(0 if authorization is None else _WRONG_CREDENTIALS_DELAY_S)
             return _plain(401, headers={"WWW-Authenticate": 'Basic realm="jsonrpc"'})
         try:
             asked = _parse(await request.read())
         except MethodError as error:
             return _json(*_failed(error, None))
         if isinstance(asked, list):
-            return _json(200, [(await self._perform(one, faults))[1] for one in asked])
-        return _json(*await self._perform(asked, faults))
+            parts = [(await self._perform(one, faults))[1] for one in asked]
+            answers = [part for part in parts if part is not None]
+            return _json(200, answers) if answers or not parts else web.Response(status=204)
+        status, answer = await self._perform(asked, faults)
+        return _json(status, answer) if answer is not None else web.Response(status=204)
 
-    async def _perform(self, asked: Any, faults: NodeFaults) -> tuple[int, dict[str, Any]]:
-        """Perform one call; returns the status of an answer to it alone, and its part of the body."""
-        number: Any = asked.get("id") if isinstance(asked, dict) else None
+    async def _perform(self, asked: Any, faults: NodeFaults) -> tuple[int, dict[str, Any] | None]:
+        """
+        Perform one call; returns the status of an answer to it alone, and its part of the body.
+
+        A call of JSON-RPC 2.0 has the status 200 whatever comes of it, and one without an id no answer at all.
+        """
+        asked_for = asked if isinstance(asked, dict) else {}
+        number, is_new = asked_for.get("id"), self._speaks_2_0 and asked_for.get("jsonrpc") == "2.0"
         try:
             method, params = _method_and_params(asked)
             if faults.errors:
                 raise faults.errors.popleft()
-            return 200, {"result": await self._call(method, params), "error": None, "id": number}
+            result = await self._call(method, params)
         except MethodError as error:
-            return _failed(error, number)
+            status, answer = _failed(error, number)
+            if is_new:
+                status, answer = 200, {"jsonrpc": "2.0", "error": answer["error"], "id": number}
+        else:
+            status, answer = 200, {"result": result, "error": None, "id": number}
+            if is_new:
+                answer = {"jsonrpc": "2.0", "result": result, "id": number}
+        return (status, None) if is_new and "id" not in asked_for else (status, answer)
 
 
 def _failed(error: MethodError, number: Any) -> tuple[int, dict[str, Any]]:
@@ -160,7 +179,7 @@ def _parse(body: bytes) -> dict[str, Any] | list[Any]:
     return asked
 
 
-def _method_and_params(asked: Any) -> tuple[str, list[Any]]:
+def _method_and_params(asked: Any) -> tuple[str, Params]:
     match asked:
         case {"method": str(method)}:
             pass
@@ -173,10 +192,8 @@ def _method_and_params(asked: Any) -> tuple[str, list[Any]]:
     match asked.get("params"):
         case None:
             return method, []
-        case list(params):
+        case list(params) | dict(params):
             return method, params
-        case dict(named) if not named:
-            return method, []
         case _:
             raise MethodError(INVALID_REQUEST, "Params must be an array or object")
 

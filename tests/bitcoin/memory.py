@@ -21,10 +21,9 @@ one with a kubelet: their readiness is that of the node, and a node that cannot 
 from __future__ import annotations
 
 import asyncio
-import hmac
 from base64 import b64decode
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -33,6 +32,7 @@ from typing import Any, Final
 from ctrlkit import clock
 from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, BadCredentials, Code, Credentials, NodeUnreachable, WarmingUp
 from ctrlkit.errors import NotFound
+from ctrlkit.fakes.bitcoind.access import Access
 from ctrlkit.fakes.bitcoind.p2p import parse_address
 from ctrlkit.fakes.bitcoind.release import DEFAULT_RELEASE, Release
 from ctrlkit.fakes.cluster.node.images import OTHERS
@@ -48,9 +48,6 @@ MANUAL_CONNECTIONS_MAX: Final = 8
 
 TIP_AGE_MAX: Final = timedelta(hours=24)
 """A node is in its initial download, at first, while its tip is older than this."""
-
-FORMATS: Final = (Release.of("0.15"), Release.of("28.0"))
-"""The releases whose chains earlier ones do not read."""
 
 _GENESIS_TIME: Final = datetime(2011, 2, 2, 23, 16, 42, tzinfo=UTC)
 _NO_RELEASE: Final = Release(0)
@@ -119,26 +116,6 @@ class Call:
         return f"{self.what} on {self.node}"
 
 
-class Accepted:
-    """The credentials that a node accepts: those of its lines of rpcauth, `USER:SALT$HMAC`, and these pairs."""
-
-    def __init__(self, auth: Iterable[str] = (), pairs: Iterable[Credentials] = ()) -> None:
-        self._auth = tuple(auth)
-        self._known = dict.fromkeys(pairs, True)
-
-    def __contains__(self, credentials: Credentials) -> bool:
-        if credentials not in self._known:
-            self._known[credentials] = any(_is_of(line, credentials) for line in self._auth)
-        return self._known[credentials]
-
-
-def _is_of(line: str, credentials: Credentials) -> bool:
-    user, _, rest = line.partition(":")
-    salt, _, digest = rest.partition("$")
-    expected = hmac.new(salt.encode(), credentials.password.encode(), sha256).hexdigest()
-    return user == credentials.user and hmac.compare_digest(expected, digest)
-
-
 @dataclass(slots=True, eq=False)
 class Run:
     """A node from its start to its end."""
@@ -149,7 +126,7 @@ class Run:
     release: Release
     store: Store
     port: int
-    accepts: Accepted
+    access: Access
     warm_at: float
     added: dict[str, str] = field(default_factory=dict)
     """Entries of the list of added nodes, each with its host."""
@@ -331,7 +308,7 @@ class MemoryNodes:
         run.calls += 1
         if faults.fails_every and run.calls % faults.fails_every == 0:
             raise NodeUnreachable(f"{call}: the node cannot be reached; try again later [Connection reset by peer]")
-        if faults.wrong_credentials or credentials not in run.accepts:
+        if faults.wrong_credentials or not run.access.admits(credentials.user, credentials.password):
             await asyncio.sleep(_REFUSAL_S)
             raise BadCredentials(f"{call}: the node does not accept these credentials; make secret and node agree")
         if self.is_warming_up(run):
@@ -421,7 +398,7 @@ class MemoryNodes:
         if self.faults.get(str(pod.key), _NO_FAULTS).disk_full:
             return _DISK_FULL
         release, written_by = _release(pod), self._store(pod).written_by
-        if any(release < format_ <= written_by for format_ in FORMATS):
+        if not release.reads(written_by):
             return f"Error: the chain was written by {written_by.text}, which {release.text} cannot read; -reindex"
         return ""
 
@@ -438,7 +415,7 @@ class MemoryNodes:
         name, store, release = str(pod.key), self._store(pod), _release(pod)
         store.written_by = max(store.written_by, release)
         options = self._options(pod)
-        accepts = self._accepted_of_old(pod) if options is None else _accepted(options)
+        access = self._access_of_old(pod) if options is None else _access(options)
         run = Run(
             key=name,
             uid=pod.metadata.uid,
@@ -446,7 +423,7 @@ class MemoryNodes:
             release=release,
             store=store,
             port=_rpc_port(pod, options),
-            accepts=accepts,
+            access=access,
             warm_at=clock.monotonic() + self.warmup_s,
         )
         if store.tip.height < self._heights.get(name, 0):
@@ -486,7 +463,7 @@ class MemoryNodes:
                     return _read_conf(b64decode(data[name]).decode())
         return None
 
-    def _accepted_of_old(self, pod: Unstructured) -> Accepted:
+    def _access_of_old(self, pod: Unstructured) -> Access:
         """Read the credentials of a pod of the first layout, which has them in its environment."""
         values = {"BC_RPC_USER": "user", "BC_RPC_PASSWORD": "password"}
         for source in pod.at("spec.containers")[0].get("envFrom") or ():
@@ -494,7 +471,7 @@ class MemoryNodes:
             secret = self._find(SECRETS, ObjectKey(pod.metadata.namespace, name)) if name else None
             data = secret.at("data") if secret is not None else {}
             values |= {key: b64decode(data[key]).decode() for key in values if (data or {}).get(key)}
-        return Accepted(pairs=(Credentials(user=values["BC_RPC_USER"], password=values["BC_RPC_PASSWORD"]),))
+        return Access(pairs=[(values["BC_RPC_USER"], values["BC_RPC_PASSWORD"])])
 
     # ---- containers --------------------------------------------------------------------------------------------------
 
@@ -665,7 +642,6 @@ def _read_conf(text: str) -> dict[str, list[str]]:
     return options
 
 
-def _accepted(options: Mapping[str, list[str]]) -> Accepted:
-    users, passwords = options.get("rpcuser", ()), options.get("rpcpassword", ())
-    pairs = (Credentials(user=user, password=password) for user, password in zip(users, passwords, strict=False))
-    return Accepted(auth=options.get("rpcauth", ()), pairs=pairs)
+def _access(options: Mapping[str, list[str]]) -> Access:
+    pairs = zip(options.get("rpcuser", ()), options.get("rpcpassword", ()), strict=False)
+    return Access(options.get("rpcauth", ()), pairs)

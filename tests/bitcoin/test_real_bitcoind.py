@@ -62,14 +62,14 @@ def real_bitcoind() -> Path:
 async def program(kind: Kind) -> list[str]:
     """The start of a node's command line."""
     if kind is Kind.SIMULATED:
-        return [sys.executable, "-m", "ctrlkit.fakes.bitcoind"]
+        return [sys.executable, "-m", "ctrlkit.fakes.bitcoind", "-release=0.16"]
     bitcoind = real_bitcoind()
     return [str(bitcoind), *await consensus_flags(bitcoind)]
 
 
 async def cli_program(kind: Kind) -> list[str]:
     return (
-        [sys.executable, "-m", "ctrlkit.fakes.bitcoind", "cli"]
+        [sys.executable, "-m", "ctrlkit.fakes.bitcoind", "cli", "-release=0.16"]
         if kind is Kind.SIMULATED
         else [str(cli_of(real_bitcoind()))]
     )

@@ -463,7 +463,7 @@ async def test_a_node_says_of_itself_what_it_is_where_it_stands_and_whom_it_has(
         await asyncio.sleep(1)
         await node.generate(3)
         answer = await node.answer()
-    assert (answer.family, answer.version, answer.height, answer.connections) == (Family.OTHER, 101001300, 3, 1)
+    assert (answer.family, answer.version, answer.height, answer.connections) == (Family.CORE, 300200, 3, 1)
     assert answer.added == {OTHER: True, "127.77.1.9": False}
     assert len(answer.tip) == 64
 

@@ -10,6 +10,7 @@ this one.
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.addresses import can_listen
 from ctrlkit.fakes.cluster.node.images.declarations import Image
 from ctrlkit.fakes.cluster.node.images.programs import Place
+from ctrlkit.fakes.cluster.node.images.references import InvalidImageName, parse_image
 from ctrlkit.fakes.cluster.node.probe_network import probe_network
 from ctrlkit.fakes.cluster.node.process import ProcessGuard, run_command
 from ctrlkit.fakes.cluster.node.runtime import (
@@ -121,7 +123,7 @@ class ProcessContainer:
         Errors  ContainerRefused.
         """
         folder = pod_folder / plain_name(spec.id.name)
-        place = Place(address, folder, image.settings_from(spec.environment))
+        place = Place(address, folder, image.settings_from(spec.environment), _tag(spec.image))
         environment = {"PATH": _PATH, "HOME": str(folder), "TMPDIR": str(folder), **image.environment, **place.settings}
         installed = _Installed(guard, image, place, environment, spec.secrets)
         argv = installed.runnable(spec.command, spec.args)
@@ -129,7 +131,7 @@ class ProcessContainer:
             raise ContainerRefused("RunContainerError", _taken(address, image.ports))
         folder.mkdir(mode=0o700, exist_ok=True)
         _mount(image, spec.files, folder)
-        image.prepare(place)
+        image.prepare(place, functools.partial(_read, spec.files))
         talk = await installed.begin(argv, tty=spec.tty)
         if not spec.stdin:
             await talk.feed(None)
@@ -220,6 +222,22 @@ def _mount(image: Image, files: ContainerFiles, folder: Path) -> None:
         if real is not None and not link.exists():
             real.mkdir(mode=0o700, parents=True, exist_ok=True)
             link.symlink_to(real)
+
+
+def _read(files: ContainerFiles, path: str) -> bytes | None:
+    """Return a file of a container; None if it is not there."""
+    try:
+        return files.read(path)
+    except OSError:
+        return None
+
+
+def _tag(image: str) -> str:
+    """Return the tag of an image; '' where it has none."""
+    try:
+        return parse_image(image).tag
+    except InvalidImageName:
+        return ""
 
 
 def _taken(address: str, ports: Sequence[int]) -> str:

@@ -1,43 +1,79 @@
-"""The image of the bitcoin controller, with real or simulated nodes."""
+"""
+The image of the bitcoin controller's nodes, with real or simulated ones.
+
+A pod of a network has `command: ["bitcoind"]`, its data at /var/lib/bitcoin and its configuration, a file of a Secret,
+at /etc/bitcoin/bitcoin.conf. One of a network made before has neither: its image writes the configuration from
+BC_RPC_USER and BC_RPC_PASSWORD. Whatever the pods say, nodes listen on the pod's address alone, and neither flags nor
+options reach a program that would read or write other files, start programs or call others.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import ctrlkit
 from ctrlkit.fakes.bitcoind.binaries import cli_of, consensus_flags
-from ctrlkit.fakes.cluster.node.images.declarations import Image
-from ctrlkit.fakes.cluster.node.images.programs import Program
+from ctrlkit.fakes.cluster.node.images.declarations import Image, Reading
+from ctrlkit.fakes.cluster.node.images.programs import Place, Program, listed, shown
+from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
 
 RPC_PORT = 18332
 P2P_PORT = 18444
+IMAGE_NAMES: Final = ("bitcoind", "bitcoin")
+"""The last parts of the names of the images that have nodes."""
 
-_CONFIGURATION = r"/bitcoin\.conf"
-_PATHS = {"/bitcoin.conf": "{folder}/bitcoin.conf"}
-_NUMBER, _SWITCH = "[0-9]{1,6}", "[01]?"
+_DATA, _CONFIGURATION = "/var/lib/bitcoin", "/etc/bitcoin/bitcoin.conf"
+_PATHS = {
+    "/bitcoin.conf": "{folder}/bitcoin.conf",
+    _CONFIGURATION: "{folder}/mounted.conf",
+    _DATA: "{folder}/data",
+}
+_CONF_VALUE = r"/bitcoin\.conf|/etc/bitcoin/bitcoin\.conf"
+_NUMBER, _SWITCH, _PORT = "[0-9]{1,6}", "[01]?", "[0-9]{1,5}"
+_WORD = r"[0-9A-Za-z][0-9A-Za-z.:@_-]{0,1000}(/[0-9]{1,3})?"
+_CHAINS = ("-regtest", "-signet", "-testnet4")
+_OWN_NODE = r"127(\.[0-9]{1,3}){3}(:[0-9]{1,5})?"
 _DAEMON_FLAGS = {
-    "-conf": _CONFIGURATION,
+    "-addnode": _OWN_NODE,
+    "-conf": _CONF_VALUE,
+    "-datadir": _DATA,
     "-debug": "[a-z0-9]{0,20}",
     "-dnsseed": "0",
     "-listen": "1?",
     "-logips": _SWITCH,
     "-logtimestamps": _SWITCH,
     "-maxconnections": _NUMBER,
+    "-port": _PORT,
     "-printtoconsole": _SWITCH,
     "-regtest": "1?",
+    "-rpcport": _PORT,
     "-server": "1?",
     "-txindex": _SWITCH,
+    "-version": "",
+}
+_ANY_ADDRESS = r"(0\.0\.0\.0|\[?::\]?)(:[0-9]{1,5})?"
+_IGNORED_FLAGS = {
+    "-bind": _ANY_ADDRESS,
+    "-rpcallowip": r"(0\.0\.0\.0|::)/0",
+    "-rpcbind": _ANY_ADDRESS,
 }
 _CREDENTIAL = r"[!-~]{1,100}"
 _CLI_FLAGS = {
-    "-conf": _CONFIGURATION,
+    "-conf": _CONF_VALUE,
+    "-datadir": _DATA,
+    "-getinfo": "",
     "-regtest": "1?",
     "-rpcclienttimeout": _NUMBER,
     "-rpcpassword": _CREDENTIAL,
+    "-rpcport": _PORT,
     "-rpcuser": _CREDENTIAL,
     "-rpcwait": "1?",
+    "-rpcwaittimeout": _NUMBER,
+    "-version": "",
 }
 _CLI_METHODS = (
     *("getaddednodeinfo", "getbestblockhash", "getblock", "getblockchaininfo", "getblockcount", "getblockhash"),
@@ -45,59 +81,143 @@ _CLI_METHODS = (
     *("getmininginfo", "getnettotals", "getnetworkinfo", "getpeerinfo", "getrawmempool", "uptime", "help", "ping"),
     *("generate", "generatetoaddress", "stop"),
 )
-_OWN_NODE = r"127(\.[0-9]{1,3}){3}(:[0-9]{1,5})?"
 _CLI_COMMANDS = dict.fromkeys(_CLI_METHODS, "[0-9A-Za-z.:]{1,100}") | {"addnode": f"{_OWN_NODE}|add|remove|onetry"}
+
+_SWITCHES: Final = (
+    *("acceptnonstdtxn", "blocksonly", "coinstatsindex", "datacarrier", "discover", "dns", "dnsseed", "fixedseeds"),
+    *("listen", "listenonion", "logips", "logsourcelocations", "logthreadnames", "logtimemicros", "logtimestamps"),
+    *("mempoolfullrbf", "natpmp", "peerblockfilters", "peerbloomfilters", "permitbaremultisig", "persistmempool"),
+    *("printtoconsole", "rest", "server", "txindex", "txospenderindex", "txreconciliation", "upnp", "v2transport"),
+)
+_NUMBERS: Final = (
+    *("bantime", "blockmaxweight", "blockmintxfee", "blockreconstructionextratxn", "checkblocks", "checklevel"),
+    *("datacarriersize", "dbbatchsize", "dbcache", "dustrelayfee", "incrementalrelayfee", "limitancestorcount"),
+    *("limitancestorsize", "limitclustercount", "limitclustersize", "limitdescendantcount", "limitdescendantsize"),
+    *("maxconnections", "maxmempool", "maxorphantx", "maxreceivebuffer", "maxsendbuffer", "maxsigcachesize"),
+    *("maxuploadtarget", "mempoolexpiry", "minrelaytxfee", "par", "peertimeout", "prune", "rpcdoccheck"),
+    *("rpcservertimeout", "rpcthreads", "rpcworkqueue", "timeout"),
+)
+_WORDS: Final = (
+    *("assumevalid", "blockfilterindex", "debug", "debugexclude", "loglevel", "minimumchainwork", "signetchallenge"),
+    *("uacomment", "whitelist"),
+)
+_TOPICS: Final = ("hashblock", "hashtx", "rawblock", "rawtx", "sequence")
+_OPTIONS: Final = {
+    **dict.fromkeys(_SWITCHES, _SWITCH),
+    **dict.fromkeys(_NUMBERS, r"-?[0-9]{1,12}(\.[0-9]{1,10})?[kKmMgGtT]?"),
+    **dict.fromkeys(_WORDS, rf"{_WORD}|1?"),
+    **dict.fromkeys((f"zmqpub{topic}" for topic in _TOPICS), r"tcp://(0\.0\.0\.0|\[::\]|\*):[0-9]{1,5}"),
+    "wallet": "[0-9A-Za-z_-]{0,50}",
+    "rpcauth": r"[!-~]{1,100}:[0-9A-Za-z]{1,64}\$[0-9a-f]{64}",
+}
+_SECTION: Final = re.compile(r"\[(main|test|testnet4|signet|regtest)\]")
 
 
 def bitcoind_image(
     *,
     daemon: tuple[str, ...],
     cli: tuple[str, ...],
-    flags: Sequence[str] = (),
+    own: Sequence[str] = (),
+    cli_own: Sequence[str] = (),
+    chains: Sequence[str] = ("-regtest",),
     environment: Mapping[str, str] | None = None,
 ) -> Image:
     """
-    Return the image `bitcoind` of the bitcoin controller: a regtest node on the pod's address.
+    Return the image of nodes on the pod's address.
 
-    BC_RPC_USER and BC_RPC_PASSWORD, by default `user` and `password` as in the real image, go into a bitcoin.conf that
-    only its owner can read, never on a command line. The node has no wallet, because the methods of a wallet read and
-    write arbitrary files for anyone who has the password.
+    Credentials never stand on a command line: bitcoin.conf has them, which only its owner can read. A node has no
+    wallet, because the methods of a wallet read and write arbitrary files for anyone who has the password.
+
+    Shape   `daemon` and `cli` start the programs, `own` and `cli_own` are flags that they get in any case. `chains` are
+            the flags of the chains that pods may choose.
     """
-    node = (
-        "-regtest",
-        "-conf={folder}/bitcoin.conf",
-        "-datadir={folder}/data",
-        f"-bind={{address}}:{P2P_PORT}",
-        f"-rpcbind={{address}}:{RPC_PORT}",
-        "-rpcallowip=127.0.0.0/8",
-        "-listen=1",
-        "-dnsseed=0",
-        "-disablewallet",
-        *flags,
+    node = ("-bind={address}", "-rpcbind={address}", "-rpcallowip=127.0.0.0/8", "-listen=1", "-dnsseed=0")
+    of_old = ("-regtest", "-conf={folder}/bitcoin.conf", "-datadir={folder}/data")
+    chosen = dict.fromkeys(chains, "1?")
+    run_node = Program(
+        argv=daemon,
+        own=(*node, *own),
+        where_absent={"-datadir": of_old, "-rpcport": (f"-rpcport={RPC_PORT}",)},
+        flags=_DAEMON_FLAGS | chosen,
+        ignored=_IGNORED_FLAGS,
+        paths=_PATHS,
     )
-    call = ("-rpcconnect={address}", f"-rpcport={RPC_PORT}", "-conf={folder}/bitcoin.conf")
-    run_node = Program(argv=daemon, own=node, flags=_DAEMON_FLAGS, paths=_PATHS)
-    ask_node = Program(argv=cli, own=call, flags=_CLI_FLAGS, paths=_PATHS, commands=_CLI_COMMANDS)
+    ask_node = Program(
+        argv=cli,
+        own=("-rpcconnect={address}", *cli_own),
+        where_absent={"-conf": ("-conf={folder}/bitcoin.conf",), "-rpcport": (f"-rpcport={RPC_PORT}",)},
+        flags=_CLI_FLAGS | chosen,
+        paths=_PATHS,
+        commands=_CLI_COMMANDS,
+    )
     return Image(
         programs={"/usr/local/bin/bitcoind": run_node, "/usr/local/bin/bitcoin-cli": ask_node},
         entry="/usr/local/bin/bitcoind",
         settings={"BC_RPC_USER": "user", "BC_RPC_PASSWORD": "password"},
         files={"bitcoin.conf": "rpcuser={BC_RPC_USER}\nrpcpassword={BC_RPC_PASSWORD}\n"},
         folders=("data",),
-        mounts={"/root/.bitcoin": "data"},
+        mounts={"/root/.bitcoin": "data", _DATA: "data"},
+        readings={_CONFIGURATION: Reading("mounted.conf", checked_conf)},
         ports=(RPC_PORT, P2P_PORT),
         environment=environment or {},
     )
 
 
 async def real_bitcoind(bitcoind: Path) -> Image:
-    """Return the image for a bitcoind of this machine. Errors: BinaryNotFound without a bitcoin-cli beside it."""
+    """
+    Return the image for a bitcoind of this machine, whose nodes are on regtest whatever their pods say.
+
+    Errors  BinaryNotFound without a bitcoin-cli beside it.
+    """
     cli = cli_of(bitcoind)
-    return bitcoind_image(daemon=(str(bitcoind),), cli=(str(cli),), flags=await consensus_flags(bitcoind))
+    flags = ("-regtest", "-disablewallet", *await consensus_flags(bitcoind))
+    return bitcoind_image(daemon=(str(bitcoind),), cli=(str(cli),), own=flags)
 
 
 def simulated_bitcoind() -> Image:
-    """Return the same image with simulated nodes, each a Python process (ctrlkit.fakes.bitcoind)."""
+    """
+    Return the same image with simulated nodes, each a Python process (ctrlkit.fakes.bitcoind), on any chain.
+
+    They are of the release of Bitcoin Core that the tag of a pod's image names, if it names one.
+    """
     program = (sys.executable, "-m", "ctrlkit.fakes.bitcoind")
     home = Path(ctrlkit.__file__).parent.parent
-    return bitcoind_image(daemon=program, cli=(*program, "cli"), environment={"PYTHONPATH": str(home)})
+    return bitcoind_image(
+        daemon=program,
+        cli=(*program, "cli"),
+        own=("-disablewallet", "-release={tag}"),
+        cli_own=("-release={tag}",),
+        chains=_CHAINS,
+        environment={"PYTHONPATH": str(home)},
+    )
+
+
+def checked_conf(text: str, place: Place) -> str:
+    r"""
+    Return the bitcoin.conf of a pod as a node of this machine may have it.
+
+    >>> checked_conf("server=1\nzmqpubrawtx=tcp://0.0.0.0:28332\n", Place("127.16.0.1", Path("/tmp"), {}))
+    'server=1\nzmqpubrawtx=tcp://127.16.0.1:28332\n'
+
+    Errors  ContainerRefused for an option, or a value, that is not among those that pods may set.
+    """
+    return "".join(f"{line}\n" for line in _checked_lines(text, place))
+
+
+def _checked_lines(text: str, place: Place) -> Iterator[str]:
+    for line in map(str.strip, text.splitlines()):
+        name, _, value = (part.strip() for part in line.partition("="))
+        if not line or line.startswith("#"):
+            continue
+        if _SECTION.fullmatch(line):
+            yield line
+            continue
+        if name not in _OPTIONS:
+            raise _refused(f"{shown(name)} is no option that a pod may set here; those are: {listed(_OPTIONS)}")
+        if not re.fullmatch(_OPTIONS[name], value):
+            raise _refused(f"{name} may not have this value here; one has to match {_OPTIONS[name]!r}")
+        yield f"{name}={re.sub('^tcp://.*:', f'tcp://{place.address}:', value)}"
+
+
+def _refused(fact: str) -> ContainerRefused:
+    return ContainerRefused("CreateContainerConfigError", f"bitcoin.conf: {fact}")

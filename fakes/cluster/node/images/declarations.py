@@ -182,7 +182,20 @@ InProcessProgramFactory = Callable[[str, ContainerSpec], "InProcessProgram | Ima
 Makes the program of a container from the pod's address and the container's spec, or says what it does or how it ends.
 """
 
-_FOR_PROCESSES = ("entry", "settings", "files", "folders", "mounts", "environment")
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    What a program gets of a file that a pod mounts: a file called `name`, with what `translate` makes of the content.
+
+    Errors  ContainerRefused from `translate` for what no pod may say here.
+    """
+
+    name: str
+    translate: Callable[[str, Place], str]
+
+
+_FOR_PROCESSES = ("entry", "settings", "files", "folders", "mounts", "readings", "environment")
 _FOR_SCRIPTS = ("ready_after_s", "probes", "logs", "exits", "stops", "execs", "shell", "command", "access_log")
 
 
@@ -236,7 +249,8 @@ class Image:
             `settings` maps the environment variables that are used to their defaults. `files` are written into the
             container's folder, for their owner only, with `{NAME}` replaced by settings; `folders` are created there.
             `mounts` maps paths in the image to the names of folders that stand for them: the volume of a pod that is
-            mounted at such a path, or above it, takes the folder's place. `ports` are those that it listens on at the
+            mounted at such a path, or above it, takes the folder's place. `readings` maps paths of files in volumes to
+            what is made of them in the container's folder, at each start. `ports` are those that it listens on at the
             pod's address. `environment` are additional variables of its processes.
     Errors  ValueError for fields that do not go together. ContainerRefused from its methods, with the kubelet's reason.
     """
@@ -261,6 +275,7 @@ class Image:
     files: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     mounts: Mapping[str, str] = field(default_factory=dict)
+    readings: Mapping[str, Reading] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -309,12 +324,17 @@ class Image:
         path, *more = command or (self.entry,)
         return self._program(path).command_line((*more, *arguments), place)
 
-    def prepare(self, place: Place) -> None:
-        """Write the files and create the folders of a container."""
+    def prepare(self, place: Place, read: Callable[[str], bytes | None] = lambda _: None) -> None:
+        """Write the files and create the folders of a container; `read` returns a file of its volumes, or None."""
         for name in self.folders:
             place.folder.joinpath(name).mkdir(exist_ok=True)
         for name, text in self.files.items():
             write_private(place.folder / name, text.format_map(place.settings))
+        for path, reading in self.readings.items():
+            content = read(path)
+            if content is not None:
+                text = reading.translate(content.decode(errors="replace"), place)
+                write_private(place.folder / reading.name, text)
 
     def _program(self, path: str) -> Program:
         programs = self.programs or {}

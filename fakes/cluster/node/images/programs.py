@@ -20,20 +20,21 @@ _SHOWN_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The address of a container's pod, the container's folder, and its settings."""
+    """The address of a container's pod, the container's folder, its settings, and the tag of its image."""
 
     address: str
     folder: Path
     settings: Mapping[str, str]
+    tag: str = ""
 
     def put_into(self, text: str) -> str:
         """
-        Replace `{address}` and `{folder}`.
+        Replace `{address}`, `{folder}` and `{tag}`.
 
         >>> Place("127.16.0.1", Path("/tmp/pod"), {}).put_into("-bind={address} -datadir={folder}/data")
         '-bind=127.16.0.1 -datadir=/tmp/pod/data'
         """
-        return text.replace("{address}", self.address).replace("{folder}", str(self.folder))
+        return text.replace("{address}", self.address).replace("{folder}", str(self.folder)).replace("{tag}", self.tag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +46,20 @@ class Program:
     >>> echo.command_line(["-e", "hello", "world"], Place("127.16.0.1", Path("/tmp"), {}))
     ('/bin/echo', '-n', '-e', 'hello', 'world')
 
-    Shape   `argv` starts the program on this machine; `own` are arguments that always come first, with `{address}` and
-            `{folder}` replaced. `flags` maps the flags that a pod may add to a regular expression for the whole value,
-            '' for a flag without one. `paths` maps paths in the image to paths on this machine. `commands` maps words
-            that may follow the flags to an expression for each word after them.
+    Shape   `argv` starts the program on this machine; `own` are arguments that always come first, with `{address}`,
+            `{folder}` and `{tag}` replaced, and `where_absent` those that come next where a pod does not pass a flag,
+            by the flag. `flags` maps the flags that a pod may add to a regular expression for the whole value, '' for a
+            flag without one; `ignored` are more of them, which mean nothing on this machine. `paths` maps paths in the
+            image to paths on this machine. `commands` maps words that may follow the flags to an expression for each
+            word after them.
     Errors  ContainerRefused from `command_line`; its message shows no values.
     """
 
     argv: tuple[str, ...]
     own: tuple[str, ...] = ()
+    where_absent: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     flags: Mapping[str, str] = field(default_factory=dict)
+    ignored: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
 
@@ -64,14 +69,20 @@ class Program:
         flags = [self._read_flag(flag, place) for flag in arguments[:count]]
         words = arguments[count:]
         self._check_words(words)
-        return (*self.argv, *map(place.put_into, self.own), *flags, *words)
+        given = {flag.partition("=")[0] for flag in arguments[:count]}
+        more = [text for name, texts in self.where_absent.items() if name not in given for text in texts]
+        return (*self.argv, *map(place.put_into, (*self.own, *more)), *filter(None, flags), *words)
 
     def _read_flag(self, flag: str, place: Place) -> str:
+        """Return what a flag is here; nothing for one that is ignored."""
         name, separator, value = flag.partition("=")
-        if name not in self.flags:
-            raise refused(f"{shown(name)} is no flag that a pod may pass here; those are: {listed(self.flags)}")
-        if not re.fullmatch(self.flags[name], value):
-            raise refused(f"{name} may not have this value here; one has to match {self.flags[name]!r}")
+        allowed = {**self.flags, **self.ignored}
+        if name not in allowed:
+            raise refused(f"{shown(name)} is no flag that a pod may pass here; those are: {listed(allowed)}")
+        if not re.fullmatch(allowed[name], value):
+            raise refused(f"{name} may not have this value here; one has to match {allowed[name]!r}")
+        if name in self.ignored:
+            return ""
         return name + separator + place.put_into(self.paths[value]) if value in self.paths else flag
 
     def _check_words(self, words: Sequence[str]) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
 
+from ctrlkit.fakes.bitcoind.chain import GENESIS
 from ctrlkit.fakes.bitcoind.cli import main as cli
 from ctrlkit.fakes.bitcoind.daemon import main as daemon
 from ctrlkit.fakes.bitcoind.flags import FlagError, Flags
-from ctrlkit.fakes.bitcoind.node import SimulatedNode
+from ctrlkit.fakes.bitcoind.node import CannotStart, SimulatedNode
+from ctrlkit.fakes.bitcoind.release import Release
 from tests.support.loopback import own_address
 
 A, B = own_address(1), own_address(2)
@@ -43,7 +46,8 @@ async def test_the_command_in_place_of_bitcoin_cli_starts_without_the_libraries_
     ("command", "status", "output", "error"),
     [
         (["getblockcount"], 0, "0\n", ""),
-        (["getnewaddress"], 0, "m", ""),
+        (["getblockhash", "0"], 0, GENESIS, ""),
+        (["-getinfo"], 0, "Chain: regtest\nBlocks: 0\n", ""),
         (["addnode", B, "add"], 0, "", ""),
         (["getaddednodeinfo"], 0, "[]\n", ""),
         (["addnode", B, "remove"], 24, "", "error code: -24\nerror message:\nError: Node has not been added.\n"),
@@ -78,7 +82,7 @@ async def test_a_call_to_a_warming_node_fails_with_28(capsys: pytest.CaptureFixt
     """What a readiness probe sees at first."""
     async with SimulatedNode(A, user="u", password="p", warmup_s=60):
         assert await call_in_thread(A, "getnetworkinfo") == 28
-    assert capsys.readouterr().err == "error code: -28\nerror message:\nLoading wallet...\n"
+    assert capsys.readouterr().err == "error code: -28\nerror message:\nVerifying blocks…\n"
 
 
 def test_a_call_to_nobody_fails(capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,7 +99,7 @@ def test_a_call_to_nobody_fails(capsys: pytest.CaptureFixture[str]) -> None:
         ([], "-bind is not given"),
         (["-bind=127.77.3.9"], "-datadir is not given"),
         (["-bind=127.77.3.9", "-datadir=/nosuch"], "-datadir=/nosuch: there is no such directory"),
-        (["-bind=127.77.3.9", "-datadir=/tmp"], "-rpcuser is not given"),
+        (["-bind=127.77.3.9", "-chain=moon"], "-chain=moon: there is no such chain; those are: regtest, signet, "),
         (["-bind=127.77.3.9", "-rpcbind=127.77.3.8"], "-bind=127.77.3.9 -rpcbind=127.77.3.8: a simulated node has one"),
         (["-bind=127.77.3.9", "-rpcport=x"], "-rpcport=x: this is no number"),
         (["-conf=/nosuch"], "-conf=/nosuch: there is no such file"),
@@ -115,16 +119,84 @@ def test_a_node_that_cannot_start_says_why(
 
 def test_flags_may_come_from_a_file_and_the_command_line_wins(tmp_path: Path) -> None:
     """`-conf` is looked up in the data folder, where `bitcoin.conf` is read without being named."""
-    (tmp_path / "bitcoin.conf").write_text("# comment\n[regtest]\n\nrpcuser = from-file\nrpcpassword=p=q\nserver\n")
+    (tmp_path / "bitcoin.conf").write_text("# comment\n\nrpcuser = from-file\nrpcpassword=p=q\nserver\nnolisten=1\n")
     (tmp_path / "other.conf").write_text("rpcuser=from-other\n")
     flags = Flags([f"-datadir={tmp_path}", "-rpcport=1"])
-    assert [flags.get(name, "") for name in ("rpcuser", "rpcpassword", "server", "rpcport")] == [
-        "from-file",
-        "p=q",
-        "1",
-        "1",
+    assert [flags.get(name, "") for name in ("rpcuser", "rpcpassword", "server", "rpcport", "listen")] == [
+        *("from-file", "p=q", "1", "1", "0")
     ]
     assert Flags([f"-datadir={tmp_path}", "-conf=other.conf"]).require("rpcuser") == "from-other"
     assert Flags([f"-datadir={tmp_path}", "-rpcuser=mine"]).require("rpcuser") == "mine"
     with pytest.raises(FlagError, match="no such file"):
         Flags([f"-datadir={tmp_path}", "-conf=missing.conf"])
+
+
+def test_options_of_a_chain_count_in_its_section(tmp_path: Path) -> None:
+    """Ports and peers before all sections are main's; the section comes first, and of one option its first line."""
+    conf = tmp_path / "bitcoin.conf"
+    conf.write_text(
+        "rpcport=1\nrpcauth=a\ndbcache=4\nregtest.addnode=c\n[regtest]\nrpcport=2\nrpcport=3\nrpcauth=b\n[signet]\nport=5\n"
+    )
+
+    def read(*chain: str) -> tuple[str, list[str], list[str], str]:
+        flags = Flags([*chain, f"-conf={conf}"])
+        return flags.get("rpcport", ""), flags.all("rpcauth"), flags.all("addnode"), flags.get("dbcache", "")
+
+    assert read("-regtest") == read("-chain=regtest") == ("2", ["b", "a"], ["c"], "4")
+    assert read("-signet") == ("", ["a"], [], "4")
+    assert read() == ("1", ["a"], [], "4")
+
+
+async def start_daemon(*arguments: str) -> asyncio.subprocess.Process:
+    """A node in its own process."""
+    command = (sys.executable, "-m", "ctrlkit.fakes.bitcoind", *arguments)
+    return await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+
+
+@pytest.mark.real_time
+async def test_the_cookie_of_a_node_lets_its_neighbours_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is in the folder of the chain, for its owner alone, and gone after a clean stop; -rpcwait waits for it."""
+    cookie = tmp_path / "regtest" / ".cookie"
+    where = (f"-datadir={tmp_path}", "-regtest", f"-rpcconnect={B}", "-rpcport=18332")
+    assert await asyncio.to_thread(cli, [*where, "getblockcount"]) == 1
+    assert "there is no .cookie of a node" in capsys.readouterr().err
+    node = await start_daemon(f"-datadir={tmp_path}", "-regtest", f"-bind={B}", "-rpcport=18332", "-warmup=1.5")
+    assert await asyncio.to_thread(cli, [*where, "-rpcwait", "-rpcwaittimeout=20", "getblockcount"]) == 0
+    assert capsys.readouterr().out == "0\n"
+    assert stat.S_IMODE(cookie.stat().st_mode) == 0o600
+    another = await start_daemon(f"-datadir={tmp_path}", "-regtest", f"-bind={A}", "-rpcport=18332")
+    assert b"is another node's that runs" in (await another.communicate())[1]
+    assert another.returncode == 1
+    assert await asyncio.to_thread(cli, [*where, "stop"]) == 0
+    await asyncio.wait_for(node.communicate(), 20)
+    assert (node.returncode, cookie.exists()) == (0, False)
+
+
+async def test_a_node_does_not_go_back_to_a_release_that_cannot_read_its_chain(tmp_path: Path) -> None:
+    """27.2 does not start where 30.2 has written; 28.0 does."""
+    async with SimulatedNode(A, user="u", password="p", datadir=tmp_path, release=Release.of("30.2")) as node:
+        assert node.is_running
+    old = SimulatedNode(A, user="u", password="p", datadir=tmp_path, release=Release.of("27.2"))
+    with pytest.raises(CannotStart, match=r"version 30\.2\.0 has written the blocks, which 27\.2\.0 cannot read"):
+        await old.start()
+    async with SimulatedNode(A, user="u", password="p", datadir=tmp_path, release=Release.of("28.0")) as node:
+        assert node.is_running
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-version"], "version v30.2.0"),
+        (["-version", "-release=29.1"], "version v29.1.0"),
+        (["-version", "-release=v1.0"], "version v0.16.0"),
+        (["-version", "-release="], "version v30.2.0"),
+    ],
+)
+def test_a_node_says_of_which_release_it_is(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the tag of its image says; the client with it."""
+    assert daemon(arguments) == cli(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("Bitcoin Core ") and said in line for line in lines)

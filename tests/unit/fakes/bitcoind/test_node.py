@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ctrlkit.fakes.bitcoind.chain import GENESIS
 from ctrlkit.fakes.bitcoind.node import SimulatedNetwork, SimulatedNode
+from ctrlkit.fakes.bitcoind.release import Release
 from ctrlkit.fakes.bitcoind.rpc import Mode, NodeFaults
 from tests.support.loopback import own_address
 
@@ -38,6 +39,12 @@ async def call(host: str, method: str, *params: Any) -> Any:
     status, _, body = await send(host, json.dumps({"id": 1, "method": method, "params": params}))
     assert status == 200, body
     return json.loads(body)["result"]
+
+
+async def mine(host: str, blocks: int) -> list[str]:
+    """Mine some blocks on a node."""
+    mined: list[str] = await call(host, "generatetoaddress", blocks, "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8")
+    return mined
 
 
 async def fail(host: str, method: str, *params: Any) -> tuple[int, int, str]:
@@ -81,8 +88,9 @@ async def test_an_answer_has_result_error_and_id() -> None:
         ('{"method": "getblockcount", "params": [1]}', 500, -1),
         ('{"method": "addnode", "params": ["127.0.0.1"]}', 500, -1),
         ('{"method": "addnode", "params": ["127.0.0.1", "bogus"]}', 500, -1),
-        ('{"method": "addnode", "params": [5, "add"]}', 500, -1),
-        ('{"method": "generate", "params": [true]}', 500, -1),
+        ('{"method": "addnode", "params": [5, "add"]}', 500, -3),
+        ('{"method": "generate", "params": [1]}', 404, -32601),
+        ('{"method": "generatetoaddress", "params": [true, "m"]}', 500, -3),
         ('{"method": "generatetoaddress", "params": [1, "nope"]}', 500, -5),
         ('{"method": "getaddednodeinfo", "params": ["127.0.0.1"]}', 500, -24),
     ],
@@ -106,27 +114,33 @@ async def test_who_is_not_known_gets_an_empty_body() -> None:
 async def test_every_call_is_refused_until_the_node_is_warm() -> None:
     """-28 even for a method that does not exist."""
     async with a_node(warmup_s=3):
-        assert await fail(A, "getblockcount") == (500, -28, "Loading wallet...")
-        assert await fail(A, "nosuch") == (500, -28, "Loading wallet...")
+        assert await fail(A, "getblockcount") == (500, -28, "Verifying blocks…")
+        assert await fail(A, "nosuch") == (500, -28, "Verifying blocks…")
         await asyncio.sleep(3)
         assert await call(A, "getblockcount") == 0
 
 
 async def test_the_list_of_added_nodes_is_kept_letter_by_letter() -> None:
-    """An address with and one without its port are two entries; -23 and -24 as real nodes have them."""
-    async with a_node():
+    """-23 for an address that is there, however it is spelled, and -24 for other letters, as Bitcoin Core has them."""
+    async with a_node() as node:
         await call(A, "addnode", B, "add")
-        await call(A, "addnode", f"{B}:18444", "add")
         assert await fail(A, "addnode", B, "add") == (500, -23, "Error: Node already added")
-        assert await fail(A, "addnode", C, "remove") == (500, -24, "Error: Node has not been added.")
+        assert await fail(A, "addnode", f"{B}:18444", "add") == (500, -23, "Error: Node already added")
+        assert await fail(A, "addnode", f"{B}:18444", "remove") == (500, -24, "Error: Node has not been added.")
+        await call(A, "addnode", f"{B}:18555", "add")
         assert await call(A, "getaddednodeinfo") == [
             {"addednode": B, "connected": False, "addresses": []},
-            {"addednode": f"{B}:18444", "connected": False, "addresses": []},
+            {"addednode": f"{B}:18555", "connected": False, "addresses": []},
         ]
         await call(A, "addnode", B, "remove")
-        assert await call(A, "getaddednodeinfo", f"{B}:18444") == [
-            {"addednode": f"{B}:18444", "connected": False, "addresses": []}
+        assert await call(A, "getaddednodeinfo", f"{B}:18555") == [
+            {"addednode": f"{B}:18555", "connected": False, "addresses": []}
         ]
+        await node.stop()
+    async with SimulatedNode(A, user="u", password="p", release=Release.of("0.16")):
+        for entry in (B, f"{B}:18444"):
+            await call(A, "addnode", entry, "add")
+        assert [added["addednode"] for added in await call(A, "getaddednodeinfo")] == [B, f"{B}:18444"]
 
 
 async def test_an_added_node_is_connected_as_soon_as_both_run() -> None:
@@ -168,7 +182,7 @@ async def test_onetry_connects_once_and_lists_nothing() -> None:
         peer = await network.start(B)
         await call(A, "addnode", B, "onetry")
         await asyncio.sleep(0.1)
-        assert [link["addnode"] for link in await call(A, "getpeerinfo")] == [False]
+        assert [link["connection_type"] for link in await call(A, "getpeerinfo")] == ["manual"]
         assert await call(A, "getaddednodeinfo") == []
         await peer.stop()
         await peer.start()
@@ -204,12 +218,12 @@ async def test_blocks_reach_every_node_there_is_a_way_to() -> None:
         await call(A, "addnode", B, "add")
         await call(C, "addnode", B, "add")
         await asyncio.sleep(1)
-        blocks = await call(A, "generate", 101)
+        blocks = await mine(A, 101)
         await asyncio.sleep(0.1)
         assert network.heights == {A: 101, B: 101, C: 101, D: 0}
         assert await call(C, "getbestblockhash") == blocks[-1]
         assert await call(D, "getbestblockhash") == GENESIS
-        await call(C, "generatetoaddress", 1, await call(C, "getnewaddress"))
+        await mine(C, 1)
         await asyncio.sleep(0.1)
         assert network.heights == {A: 102, B: 102, C: 102, D: 0}
         assert (await call(A, "getblockchaininfo"))["blocks"] == 102
@@ -222,11 +236,11 @@ async def test_the_longer_chain_wins_when_parts_come_together() -> None:
             await network.start(host)
         await call(A, "addnode", B, "add")
         await call(B, "addnode", C, "add")
-        await call(A, "generate", 2)
+        await mine(A, 2)
         await asyncio.sleep(1)
         network.cut(B, C)
-        await call(A, "generate", 1)
-        longer = await call(C, "generate", 2)
+        await mine(A, 1)
+        longer = await mine(C, 2)
         await asyncio.sleep(5)
         assert network.heights == {A: 3, B: 3, C: 4}
         assert [len(await call(host, "getpeerinfo")) for host in (A, B, C)] == [1, 1, 0]
@@ -254,7 +268,7 @@ async def test_a_restarted_node_has_neither_blocks_nor_list_and_gets_the_blocks_
             await network.start(host)
         await call(A, "addnode", B, "add")
         await call(B, "addnode", A, "add")
-        await call(A, "generate", 5)
+        await mine(A, 5)
         await asyncio.sleep(1)
         network.cut(A, B)
         await network.nodes[A].stop()
@@ -271,7 +285,7 @@ async def test_a_node_with_a_data_folder_keeps_its_blocks(tmp_path: Path) -> Non
     """As a container that was restarted; the list of added nodes is not kept."""
     async with a_node(datadir=tmp_path) as node:
         await call(A, "addnode", B, "add")
-        blocks = await call(A, "generate", 3)
+        blocks = await mine(A, 3)
         await node.stop()
         await node.start()
         assert await call(A, "getbestblockhash") == blocks[-1]
@@ -281,7 +295,7 @@ async def test_a_node_with_a_data_folder_keeps_its_blocks(tmp_path: Path) -> Non
 async def test_the_method_stop_ends_the_node() -> None:
     """The call is answered; then ports and links are closed."""
     async with a_node() as node:
-        assert await call(A, "stop") == "Bitcoin server stopping"
+        assert await call(A, "stop") == "Bitcoin Core stopping"
         await node.wait_stopped()
         assert not node.is_running
         with pytest.raises(aiohttp.ClientConnectorError):
@@ -359,7 +373,7 @@ async def test_a_node_that_refuses_calls_still_has_its_peers() -> None:
         await network.nodes[A].refuse_rpc()
         with pytest.raises(aiohttp.ClientConnectorError):
             await call(A, "uptime")
-        await call(B, "generate", 1)
+        await mine(B, 1)
         await asyncio.sleep(0.1)
         await network.nodes[A].accept_rpc()
         assert await call(A, "getblockcount") == 1
@@ -414,7 +428,7 @@ async def test_for_any_history_nodes_with_a_way_to_each_other_end_with_chains_of
                 case "add":
                     await send(host, json.dumps({"method": "addnode", "params": [*other, "add"]}))
                 case "mine":
-                    await call(host, "generate", *other)
+                    await mine(host, *other)
                 case "restart":
                     await network.nodes[host].stop()
                     await network.nodes[host].start()

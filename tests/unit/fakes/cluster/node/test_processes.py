@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
+from ctrlkit.bitcoin.bitcoin_conf import arguments, bitcoin_conf, cli_arguments
+from ctrlkit.bitcoin.network import Configuration, NodeOptions, Ports, Spec
+from ctrlkit.bitcoin.rotation import auth_line
+from ctrlkit.bitcoin.rpc import Credentials, RpcClient
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
 from ctrlkit.fakes.cluster.node.addresses import FewAddresses
 from ctrlkit.fakes.cluster.node.image_runtime import ProcessRuntime
-from ctrlkit.fakes.cluster.node.images import real_bitcoind, simulated_bitcoind
+from ctrlkit.fakes.cluster.node.images import Image, real_bitcoind, simulated_bitcoind
 from ctrlkit.fakes.cluster.node.runtime import (
     ContainerId,
     ContainerRefused,
@@ -319,16 +324,79 @@ async def test_simulated_nodes_run_as_processes() -> None:
         await until_ready_node(runtime)
 
 
-async def test_real_nodes_run_as_processes() -> None:
-    """The same with bitcoind and bitcoin-cli."""
+async def real_image() -> Image:
+    """The image of real nodes; the test is skipped where there are none."""
     try:
         bitcoind = find_bitcoind(None)
     except BinaryNotFound as error:
         pytest.skip(str(error))
     if bitcoind is None:
         pytest.skip("no bitcoind: run `make bitcoind`, or name one in $BITCOIND")
-    async with ProcessRuntime(images={"bitcoind": await real_bitcoind(bitcoind)}) as runtime:
+    return await real_bitcoind(bitcoind)
+
+
+async def test_real_nodes_run_as_processes() -> None:
+    """The same with bitcoind and bitcoin-cli."""
+    async with ProcessRuntime(images={"bitcoind": await real_image()}) as runtime:
         await until_ready_node(runtime)
+
+
+async def test_simulated_nodes_of_the_layout_with_a_mounted_configuration_run_as_processes() -> None:
+    """The version is that of the image's tag."""
+    version = await run_node_of_a_network(simulated_bitcoind())
+    assert version == 290100
+
+
+async def test_real_nodes_of_the_layout_with_a_mounted_configuration_run_as_processes() -> None:
+    """Whatever options of Bitcoin Core the configuration has."""
+    await run_node_of_a_network(await real_image())
+
+
+async def run_node_of_a_network(image: Image) -> int:
+    """
+    Run two pods on one claim, one after the other, as the controller makes them; return the version of the node.
+
+    They are ready by the cookie, take both credentials of a rotation, and the chain of the first is that of the second.
+    """
+    spec = Spec(nodes=1, ports=Ports(zmq=28332), peers=["127.77.1.9"])
+    options = NodeOptions(configuration=Configuration(prune_mib=550, extra=["blockfilterindex=1", "v2transport=0"]))
+    old, new = (Credentials(user="bc-user", password=word) for word in ("hunter2", "hunter3"))
+    conf = bitcoin_conf(spec, options, [auth_line(one, salt="5a17") for one in (old, new)])
+    cli, version = ("bitcoin-cli", *cli_arguments(spec)), 0
+    async with ProcessRuntime(images={"bitcoin": image}) as runtime, RpcClient() as client:
+        exits = Exits(runtime)
+        for number, pod in enumerate(("uid-1", "uid-2")):
+            container = ContainerId(pod, "bitcoind")
+            runtime.volumes.write(pod, Volume(name="data", kept_as="pv-net-sts-0"))
+            files = {"bitcoin.conf": VolumeFile(content=conf.encode())}
+            runtime.volumes.write(pod, Volume(name="config", files=files))
+            address = runtime.open_sandbox(pod)
+            mounts = (
+                Mount(path="/var/lib/bitcoin", volume="data"),
+                Mount(path="/etc/bitcoin", volume="config", read_only=True),
+            )
+            await runtime.start(
+                ContainerSpec(
+                    id=container,
+                    image="docker.io/bitcoin/bitcoin:29.1",
+                    command=("bitcoind",),
+                    args=arguments(spec),
+                    environment={},
+                    mounts=mounts,
+                )
+            )
+            await until(runtime, Exec((*cli, "getblockchaininfo")), container)
+            for credentials in (old, new):
+                answer = await client.node(address, credentials).answer()
+                assert (answer.height, answer.added) == (3 * number, {"127.77.1.9": False})
+                version = answer.version
+            await client.node(address, new).generate(3)
+            assert json.loads((await runtime.run(container, (*cli, "getpeerinfo"))).output) == []
+            assert (await runtime.run(container, (*cli, "-rpcwait", "getblockcount"))).output == str(3 * number + 3)
+            runtime.stop(container, grace_s=60)
+            assert (await exits.next()).exit_code == 0
+            await runtime.close_sandbox(pod)
+    return version
 
 
 async def until_ready_node(runtime: ProcessRuntime) -> None:
@@ -378,6 +446,7 @@ async def test_a_mounted_path_that_the_image_declares_is_the_folder_of_the_volum
 async def test_the_chain_of_a_node_outlives_its_pod_on_a_claim() -> None:
     """The data directory of a bitcoin node is where the articles' image has it."""
     cli = ("bitcoin-cli", "-regtest", "-conf=/bitcoin.conf")
+    mine = ("generatetoaddress", "3", "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8")
     async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime:
         for number, pod in enumerate(("uid-1", "uid-2")):
             container = ContainerId(pod, "main")
@@ -388,5 +457,5 @@ async def test_the_chain_of_a_node_outlives_its_pod_on_a_claim() -> None:
             await until(runtime, Exec((*cli, "getnetworkinfo")), container)
             count = await runtime.run(container, (*cli, "getblockcount"))
             assert count.output.strip() == str(3 * number)
-            assert (await runtime.run(container, (*cli, "generate", "3"))).exit_code == 0
+            assert (await runtime.run(container, (*cli, *mine))).exit_code == 0
             await runtime.close_sandbox(pod)

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctrlkit.bitcoin.bitcoin_conf import arguments, bitcoin_conf, cli_arguments
+from ctrlkit.bitcoin.network import Chain, Configuration, NodeOptions, Ports, Spec
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound
 from ctrlkit.fakes.cluster.node.images import (
     Place,
@@ -19,9 +21,13 @@ from ctrlkit.fakes.cluster.node.images import (
 )
 from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
 
-IMAGE = bitcoind_image(daemon=("/opt/bitcoind",), cli=("/opt/bitcoin-cli",), flags=("-fork=1",))
+IMAGE = bitcoind_image(daemon=("/opt/bitcoind",), cli=("/opt/bitcoin-cli",), own=("-disablewallet", "-fork=1"))
 PROBE = ("/usr/local/bin/bitcoin-cli", "-regtest", "-conf=/bitcoin.conf", "getnetworkinfo")
-CLI = ("/opt/bitcoin-cli", "-rpcconnect=127.16.0.1", "-rpcport=18332", "-conf=/tmp/pod/bitcoin.conf")
+OWN = ("/opt/bitcoind", "-bind=127.16.0.1", "-rpcbind=127.16.0.1", "-rpcallowip=127.0.0.0/8", "-listen=1", "-dnsseed=0")
+ARGUMENTS = (
+    *("-datadir=/var/lib/bitcoin", "-conf=/etc/bitcoin/bitcoin.conf", "-regtest", "-port=18444", "-rpcport=18332"),
+    *("-rpcbind=0.0.0.0", "-rpcbind=::", "-rpcallowip=0.0.0.0/0", "-rpcallowip=::/0"),
+)
 
 
 def place(folder: Path = Path("/tmp/pod"), **variables: str) -> Place:
@@ -42,10 +48,39 @@ def refusal(*command: str, arguments: tuple[str, ...] = ()) -> str:
 
 def test_a_bitcoind_listens_on_its_pods_address_only() -> None:
     """All ports are the same in every pod, so the address is what tells nodes apart."""
-    argv = IMAGE.command_line((), (), place())
-    assert argv[:2] == ("/opt/bitcoind", "-regtest")
-    assert {"-bind=127.16.0.1:18444", "-rpcbind=127.16.0.1:18332", "-datadir=/tmp/pod/data"} <= set(argv)
-    assert argv[-1] == "-fork=1"
+    assert IMAGE.command_line((), (), place()) == (
+        *OWN,
+        *("-disablewallet", "-fork=1"),
+        *("-regtest", "-conf=/tmp/pod/bitcoin.conf", "-datadir=/tmp/pod/data", "-rpcport=18332"),
+    )
+
+
+def test_the_command_of_a_network_finds_its_data_and_its_configuration() -> None:
+    """Both are in the container's folder; to listen everywhere is to listen at the pod's address."""
+    assert IMAGE.command_line(("bitcoind",), ARGUMENTS, place()) == (
+        *OWN,
+        *("-disablewallet", "-fork=1"),
+        *("-datadir=/tmp/pod/data", "-conf=/tmp/pod/mounted.conf", "-regtest", "-port=18444", "-rpcport=18332"),
+    )
+
+
+def test_the_arguments_that_the_controller_writes_are_understood() -> None:
+    """Those of the node, and those of the probe, of a network with all that changes them."""
+    spec = Spec(nodes=1, peers=["127.16.0.9", "127.16.0.9:18555"], ports=Ports(rpc=20000, p2p=20001))
+    argv = IMAGE.command_line(("bitcoind",), arguments(spec), place())
+    assert argv[-3:] == ("-rpcport=20000", "-addnode=127.16.0.9", "-addnode=127.16.0.9:18555")
+    assert IMAGE.command_line(("bitcoin-cli", *cli_arguments(spec), "getblockchaininfo"), (), place()) == (
+        *("/opt/bitcoin-cli", "-rpcconnect=127.16.0.1", "-datadir=/tmp/pod/data", "-conf=/tmp/pod/mounted.conf"),
+        *("-regtest", "-rpcport=20000", "getblockchaininfo"),
+    )
+
+
+def test_a_real_node_is_on_regtest_alone_and_a_simulated_one_on_the_chain_of_its_network() -> None:
+    """A real one would load hundreds of gigabytes from strangers."""
+    for chain, said in ((Chain.SIGNET, "'-signet' is no flag"), (Chain.TESTNET4, "'-testnet4' is no flag")):
+        spec = Spec(nodes=1, chain=chain)
+        assert refusal("bitcoind", arguments=arguments(spec)).startswith(said)
+        assert f"-{chain}" in simulated_bitcoind().command_line(("bitcoind",), arguments(spec), place())
 
 
 def test_a_bitcoind_has_no_wallet() -> None:
@@ -62,15 +97,20 @@ def test_the_entry_point_by_name_is_the_entry_point(program: str) -> None:
 
 def test_the_readiness_probe_of_the_bitcoin_controller_is_understood() -> None:
     """Its paths are those of the image."""
-    assert IMAGE.command_line(PROBE, (), place()) == (*CLI, "-regtest", "-conf=/tmp/pod/bitcoin.conf", "getnetworkinfo")
+    assert IMAGE.command_line(PROBE, (), place()) == (
+        *("/opt/bitcoin-cli", "-rpcconnect=127.16.0.1", "-rpcport=18332"),
+        *("-regtest", "-conf=/tmp/pod/bitcoin.conf", "getnetworkinfo"),
+    )
 
 
 def test_simulated_nodes_take_the_same_flags() -> None:
     """The image only starts another program."""
-    image = simulated_bitcoind()
+    image, where = simulated_bitcoind(), Place("127.16.0.1", Path("/tmp/pod"), {}, "29.1")
     python = (sys.executable, "-m", "ctrlkit.fakes.bitcoind")
-    assert image.command_line((), (), place())[:4] == (*python, "-regtest")
-    assert image.command_line(("bitcoin-cli", "stop"), (), place())[:4] == (*python, "cli")
+    argv = image.command_line(("bitcoind",), ARGUMENTS, where)
+    assert argv[: len(python) + 1] == (*python, OWN[1])
+    assert "-release=29.1" in argv
+    assert image.command_line(("bitcoin-cli", "stop"), (), where)[:4] == (*python, "cli")
 
 
 # ---- what does not ---------------------------------------------------------------------------------------------------
@@ -100,7 +140,7 @@ def test_a_program_that_the_image_does_not_declare_is_refused(command: tuple[str
     "flag",
     [
         *("-blocknotify=id", "-walletnotify=id", "-alertnotify=id", "-startupnotify=id", "-includeconf=/etc/passwd"),
-        *("-datadir=/home", "-debuglogfile=/home/x", "-pid=/home/x", "-rpcbind=0.0.0.0", "-rpcallowip=0.0.0.0/0"),
+        *("-debuglogfile=/home/x", "-pid=/home/x", "-blocksdir=/home", "-settings=/home/x", "-chain=main", "-signet"),
         *("-disablewallet=0", "-wallet=/home/x", "-connect=10.0.0.1", "-proxy=10.0.0.1:1", "-rpccookiefile=/home/x"),
         *("--blocknotify=id", "-BLOCKNOTIFY=id", "-zmqpubrawtx=tcp://*:1", "-safemodewebhookurl=http://10.0.0.1/", "-"),
     ],
@@ -109,11 +149,15 @@ def test_a_flag_that_the_image_does_not_declare_is_refused(flag: str) -> None:
     """Some of them run commands, write files or listen elsewhere; the value may be a secret and is not repeated."""
     name = flag.partition("=")[0]
     for said in (refusal(arguments=(flag,)), refusal("bitcoind", flag), refusal("bitcoind", arguments=(flag,))):
-        assert said.startswith(f"{name!r} is no flag that a pod may pass here; those are: -conf, -debug, ")
+        assert said.startswith(f"{name!r} is no flag that a pod may pass here; those are: -addnode, -conf, -datadir, ")
 
 
 @pytest.mark.parametrize(
-    "flag", ["-conf=/etc/shadow", "-conf=/bitcoin.conf/../x", "-conf", "-debug=../x", "-regtest=0"]
+    "flag",
+    [
+        *("-conf=/etc/shadow", "-conf=/bitcoin.conf/../x", "-conf", "-debug=../x", "-regtest=0", "-datadir=/home"),
+        *("-rpcbind=10.0.0.1", "-rpcallowip=10.0.0.0/8", "-bind=10.0.0.1", "-addnode=10.0.0.1", "-port=1/x"),
+    ],
 )
 def test_a_value_that_the_image_does_not_declare_is_refused(flag: str) -> None:
     """A configuration file of one's own could hold any flag."""
@@ -151,7 +195,7 @@ def test_for_any_command_only_declared_programs_and_arguments_run(command: list[
     except ContainerRefused:
         return
     program = next(one for one in (IMAGE.programs or {}).values() if one.argv[0] == argv[0])
-    own = program.command_line((), place())
+    own = tuple(map(place().put_into, (*program.argv, *program.own)))
     assert argv[: len(own)] == own
     for added in argv[len(own) :]:
         assert added.partition("=")[0] in program.flags or added.isalnum()
@@ -198,6 +242,50 @@ def test_only_declared_variables_count() -> None:
     assert place(LD_PRELOAD="/tmp/x.so", PATH="/tmp", PYTHONPATH="/tmp").settings.keys() == IMAGE.settings.keys()
 
 
+# ---- configuration ---------------------------------------------------------------------------------------------------
+
+AUTH = "bc-user:a1$" + "0f" * 32
+
+
+def test_the_configuration_that_a_pod_mounts_is_what_its_node_reads(tmp_path: Path) -> None:
+    """All that the controller writes is; it is private, as it tells who may call; ZMQ is at the pod's address."""
+    configuration = Configuration(
+        prune_mib=1000, extra=["maxmempool=100", "debug=net", "minrelaytxfee=0.00001", "wallet=none"]
+    )
+    options = NodeOptions(configuration=configuration)
+    spec = Spec(nodes=1, ports=Ports(zmq=28332), configuration=configuration)
+    text = bitcoin_conf(spec, options, [AUTH])
+    IMAGE.prepare(place(tmp_path), {"/etc/bitcoin/bitcoin.conf": text.encode()}.get)
+    read = tmp_path / "mounted.conf"
+    assert stat.S_IMODE(read.stat().st_mode) == 0o600
+    assert read.read_text() == text.replace("tcp://0.0.0.0:", "tcp://127.16.0.1:")
+    assert f"rpcauth={AUTH}" in text
+    assert "tcp://0.0.0.0:28332" in text
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("blocknotify=touch /tmp/x", "'blocknotify' is no option that a pod may set here; those are: "),
+        ("includeconf=/etc/passwd", "'includeconf' is no option"),
+        ("datadir=/home", "'datadir' is no option"),
+        ("regtest.blocksdir=/home", "'regtest.blocksdir' is no option"),
+        ("[regtest]\nrpccookiefile=/home/x", "'rpccookiefile' is no option"),
+        ("wallet=/home/x", "wallet may not have this value here; "),
+        ("debug=../x", "debug may not have this value here; "),
+        ("zmqpubrawtx=ipc:///home/x", "zmqpubrawtx may not have this value here; "),
+        ("rpcauth=hunter2", "rpcauth may not have this value here; "),
+    ],
+)
+def test_a_configuration_that_reaches_beyond_the_node_is_refused(line: str, said: str, tmp_path: Path) -> None:
+    """Some options run commands, read or write other files; the value may be a secret and is not repeated."""
+    with pytest.raises(ContainerRefused) as refused:
+        IMAGE.prepare(place(tmp_path), {"/etc/bitcoin/bitcoin.conf": f"server=1\n{line}\n".encode()}.get)
+    assert refused.value.reason == "CreateContainerConfigError"
+    assert refused.value.message.startswith(f"bitcoin.conf: {said}")
+    assert "hunter2" not in refused.value.message
+
+
 # ---- where images come from ------------------------------------------------------------------------------------------
 
 
@@ -224,4 +312,8 @@ async def test_only_the_fork_gets_the_flags_of_the_fork(tmp_path: Path) -> None:
             program.chmod(0o755)
         image = await real_bitcoind(tmp_path / "bitcoind")
         argv = image.command_line((), (), place())
-        assert list(argv[argv.index("-disablewallet") + 1 :]) == flags
+        assert list(argv[argv.index("-rpcallowip=127.0.0.0/8") + 3 : argv.index("-conf=/tmp/pod/bitcoin.conf")]) == [
+            *("-regtest", "-disablewallet"),
+            *flags,
+            "-regtest",
+        ]
