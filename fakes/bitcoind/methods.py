@@ -30,6 +30,8 @@ INVALID_PARAMETER: Final = -8
 NODE_ALREADY_ADDED: Final = -23
 NODE_NOT_ADDED: Final = -24
 WARMING_UP: Final = -28
+NODE_NOT_CONNECTED: Final = -29
+INVALID_PARAMS: Final = -32602
 METHOD_NOT_FOUND: Final = -32601
 
 PROTOCOL: Final = 70016
@@ -49,6 +51,7 @@ _EASY_DIFFICULTY: Final = 4.656542373906925e-10
 
 _USAGE: Final = {
     "addnode": 'addnode "node" "add|remove|onetry" ( v2transport )',
+    "disconnectnode": 'disconnectnode ( "address" nodeid )',
     "generatetoaddress": "generatetoaddress nblocks address ( maxtries )",
     "getaddednodeinfo": 'getaddednodeinfo ( "node" )',
     "getbestblockhash": "getbestblockhash",
@@ -71,6 +74,7 @@ _USAGE_OF_OLD: Final = {
 }
 _NAMES: Final = {
     "addnode": ("node", "command", "v2transport"),
+    "disconnectnode": ("address", "nodeid"),
     "generatetoaddress": ("nblocks", "address", "maxtries"),
     "getaddednodeinfo": ("node",),
     "getblockhash": ("height",),
@@ -168,6 +172,19 @@ class Methods:
                 await self._peers.try_once(entry)
             case _:
                 raise MethodError(MISC_ERROR, self._usage["addnode"])
+
+    async def _disconnectnode(self, address: Any = None, nodeid: Any = None) -> None:
+        if nodeid is None and address is not None:
+            name = self._as(str, "string", address)
+            found = [link for link in self._peers.links if link.name == name]
+        elif nodeid is not None and not address:
+            number = self._as(int, "number", nodeid)
+            found = [link for link in self._peers.links if link.number == number]
+        else:
+            raise MethodError(INVALID_PARAMS, "Give either an address or the id of a node")
+        if not found:
+            raise MethodError(NODE_NOT_CONNECTED, "Node not found in connected nodes")
+        self._peers.disconnect(found[0])
 
     async def _getaddednodeinfo(self, node: Any = None) -> list[dict[str, Any]]:
         if node is not None and self._as(str, "string", node) not in self._peers.added:

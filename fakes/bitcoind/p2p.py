@@ -153,6 +153,10 @@ class Peers:
         self.added.remove(entry)
         return True
 
+    def disconnect(self, link: Link) -> None:
+        """Close a connection; an entry that is on the list is tried again."""
+        link.writer.transport.abort()
+
     def connected_to(self, entry: str) -> bool:
         """Whether this node has an outbound connection to the address of an entry."""
         return self._link_to(self.address_of(entry)) is not None

@@ -25,6 +25,7 @@ from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
 from ctrlkit.fakes.cluster.node.addresses import missing_addresses
 from ctrlkit.fakes.cluster.node.declarations import NODE
 from ctrlkit.fakes.cluster.node.image_runtime import ImageRuntime
+from ctrlkit.fakes.cluster.node.images import IMAGE_NAMES, Image
 from ctrlkit.fakes.tracker import Tracker, version_at
 from ctrlkit.manager import connect
 from ctrlkit.model import Action, Lines, Verb
@@ -44,7 +45,7 @@ async def embedded(binary: Binary, *, port: int, namespace: str = NAMESPACE) -> 
     tracker = Tracker(begins_at=version_at(now()))
     transport: StreamTransport = EarlyProbes(tracker) if binary.kind is NodeKind.SIMULATED else tracker
     async with (
-        ImageRuntime(images={"bitcoind": binary.image, "bitcoin-controller": controller_image()}) as runtime,
+        ImageRuntime(images={**_nodes(binary), "bitcoin-controller": controller_image()}) as runtime,
         ApiServer(transport, tracker.registry).serve(port=port) as server,
     ):
         kubeconfig = runtime.folder / "kubeconfig"  # so that it goes with the processes, even after SIGKILL
@@ -65,7 +66,7 @@ async def existing(kubeconfig: str, *, context: str | None, kubelet: Binary | No
         has_node = await _has_node(client)
         try:
             async with (
-                ImageRuntime(images={"bitcoind": kubelet.image}) as runtime,
+                ImageRuntime(images=_nodes(kubelet)) as runtime,
                 Cluster(client, runtime, loops=await _missing_loops(client)),
             ):
                 yield kubeconfig
@@ -73,6 +74,11 @@ async def existing(kubeconfig: str, *, context: str | None, kubelet: Binary | No
             if not has_node:
                 with suppress(NotFound):
                     await client.delete(NODES, NODE)
+
+
+def _nodes(binary: Binary) -> dict[str, Image]:
+    """Return the images that have nodes, all of one kind."""
+    return dict.fromkeys(IMAGE_NAMES, binary.image)
 
 
 async def _reach(client: Client, kubeconfig: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ctrlkit.fakes.cluster.node.images.bitcoind import (
+    IMAGE_NAMES,
     P2P_PORT,
     RPC_PORT,
     bitcoind_image,
@@ -15,6 +16,7 @@ from ctrlkit.fakes.cluster.node.images.programs import Place, Program
 from ctrlkit.fakes.cluster.node.images.references import ImageReference, InvalidImageName, parse_image, with_default_tag
 
 __all__ = [
+    "IMAGE_NAMES",
     "NEVER_S",
     "OTHERS",
     "P2P_PORT",

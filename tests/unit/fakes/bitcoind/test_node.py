@@ -444,3 +444,22 @@ async def test_for_any_history_nodes_with_a_way_to_each_other_end_with_chains_of
             await send(host, json.dumps({"method": "addnode", "params": [A, "add"]}))
         await asyncio.sleep(5)
         assert network.heights == dict.fromkeys(HOSTS, highest)
+
+
+async def test_a_connection_is_closed_by_the_name_or_the_number_of_its_peer() -> None:
+    """One that is on the list is made again; one that is not there is -29, and both or none of the two -32602."""
+    async with a_network() as network:
+        await network.start(A)
+        await network.start(B)
+        await call(A, "addnode", B, "add")
+        await asyncio.sleep(1)
+        await call(A, "disconnectnode", B)
+        await asyncio.sleep(0.1)
+        assert await call(A, "getconnectioncount") == 0
+        await asyncio.sleep(2)
+        ((peer,), _) = (await call(A, "getpeerinfo"), await call(A, "addnode", B, "remove"))
+        await call(A, "disconnectnode", "", peer["id"])
+        await asyncio.sleep(5)
+        assert await call(A, "getpeerinfo") == []
+        assert (await fail(A, "disconnectnode", B))[:2] == (500, -29)
+        assert (await fail(A, "disconnectnode"))[:2] == (500, -32602)
