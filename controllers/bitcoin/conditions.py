@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
+from ctrlkit import clock
 from ctrlkit.bitcoin.facts import Member, Said
 from ctrlkit.bitcoin.health import Health, Link
 from ctrlkit.bitcoin.layout import groups_of
@@ -47,6 +49,9 @@ UP_TO_DATE: Final = "UpToDate"
 NAMED_MAX: Final = 5
 """Most names in one list of a message."""
 
+
+PATIENCE: Final = timedelta(minutes=10)
+"""So long a node that has the new spec may take to come to the tip until a rollout is said to have stopped."""
 
 NOBODY_ASKED: Final = Health(
     nodes={}, height=None, tip="", at_tip=frozenset(), link=Link.CONNECTED, parts=(), seen=0, wanted=0
@@ -79,6 +84,7 @@ class Findings:
     refused: str = ""
     newer_image: str = ""
     made_before: str = ""
+    now: datetime = field(default_factory=clock.now)
 
     def named(self, *states: NodeState) -> list[str]:
         """The names of the nodes in one of these states."""
@@ -106,9 +112,21 @@ class Findings:
         return [one.name for one in self.members if isinstance(self.said.get(one.name), BadCredentials)]
 
     @property
+    def has_stopped(self) -> bool:
+        """Whether it is time to say that a rollout does not go on: a node that has the new spec fails, or is late."""
+        waited_for = [one for one in self.members if one.is_updated and self.state(one) is not NodeState.AT_TIP]
+        return any(one.trouble or self.state(one) in _FAILING or self._is_late(one) for one in waited_for)
+
+    def _is_late(self, member: Member) -> bool:
+        return bool(member.created) and datetime.fromisoformat(member.created) + PATIENCE <= self.now
+
+    @property
     def link(self) -> Link | None:
         """Whether the nodes see each other; None where that is not known."""
         return self.health.link if self.answers else None
+
+
+_FAILING: Final = frozenset({NodeState.UNREACHABLE, NodeState.UNSTEADY, NodeState.ISOLATED})
 
 
 def status_of(network: BitcoinNetwork, findings: Findings) -> Status:
@@ -287,7 +305,7 @@ def _progressing(network: BitcoinNetwork, findings: Findings) -> Iterator[Condit
         trouble = _no_credentials(findings.credentials)
         yield _false(PROGRESSING, trouble.reason, trouble.message)
     if step is not None and step.progress in _ROLLOUTS and not findings.made_before:
-        yield _of_rollout(PROGRESSING, step)
+        yield _of_rollout(PROGRESSING, step, findings)
     for missing in _missing(network, findings):
         if missing.reason is Reason.NODES_FAILING and all(one.trouble or one.is_ready for one in findings.members):
             yield _false(PROGRESSING, missing.reason, missing.message)
@@ -384,7 +402,7 @@ def _up_to_date(network: BitcoinNetwork, findings: Findings) -> Iterator[Conditi
         told = f"{step.updated} of {_nodes(step.nodes)} have what the spec says; {_PAUSED}"
         yield _false(UP_TO_DATE, Reason.PAUSED, told)
     if step is not None and step.progress in _ROLLOUTS:
-        yield _of_rollout(UP_TO_DATE, step)
+        yield _of_rollout(UP_TO_DATE, step, findings)
     told = f"all {count} nodes have what the spec says" if count != 1 else "the one node has what the spec says"
     if findings.newer_image:
         told += f"; a new network would get image {findings.newer_image}: name it in spec.image to roll it out"
@@ -400,9 +418,11 @@ _ROLLOUTS: Final = {
 }
 
 
-def _of_rollout(kind: str, step: Step) -> Condition:
-    reason = _ROLLOUTS[step.progress]
-    told = f"{step.updated} of {_nodes(step.nodes)} have what the spec says; the rollout {step.why}"
+def _of_rollout(kind: str, step: Step, findings: Findings) -> Condition:
+    reason, why = _ROLLOUTS[step.progress], step.why
+    if reason is Reason.ROLLOUT_STOPPED and not findings.has_stopped:
+        reason, why = Reason.ROLLING_OUT, f"waits{why.removeprefix('stops')}"
+    told = f"{step.updated} of {_nodes(step.nodes)} have what the spec says; the rollout {why}"
     goes_on = kind == PROGRESSING and reason is Reason.ROLLING_OUT
     return _true(kind, reason, told) if goes_on else _false(kind, reason, told)
 

@@ -17,7 +17,8 @@ class Member:
     Shape   `uid` and `address` are empty while there is no pod, or no address. `is_ready`: the pod is Ready, has an
             address and is not being deleted. `is_updated`: the pod has what the spec says now. `has_claim`: what the
             node keeps is there after the pod. `never_ran`: no container of the pod was ever started, so it keeps
-            nothing. `trouble`: why the pod does not run, where that is known.
+            nothing. `created`: when the pod was made, as RFC 3339 text. `trouble`: why it does not run, where that is
+            known.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Member:
     is_updated: bool = False
     has_claim: bool = False
     never_ran: bool = False
+    created: str = ""
     trouble: str = ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.bitcoin.conditions import NAMED_MAX, Findings, refused_status, status_of
+from ctrlkit.bitcoin.conditions import NAMED_MAX, PATIENCE, Findings, refused_status, status_of
 from ctrlkit.bitcoin.facts import Member, Said, Visit
 from ctrlkit.bitcoin.health import assess
 from ctrlkit.bitcoin.layout import groups_of
@@ -348,6 +349,26 @@ FINE = {
             {},
             {
                 "Available": ("False", Reason.NODES_STARTING),
+                "Progressing": ("True", Reason.ROLLING_OUT),
+                "UpToDate": ("False", Reason.ROLLING_OUT),
+            },
+        ),
+        (
+            {},
+            [BROKEN, {"is_updated": False}, {"is_updated": False}],
+            {},
+            {
+                "Available": ("False", Reason.NODES_FAILING),
+                "Progressing": ("False", Reason.ROLLOUT_STOPPED),
+                "UpToDate": ("False", Reason.ROLLOUT_STOPPED),
+            },
+        ),
+        (
+            {},
+            [{}, {"is_updated": False}, {"is_updated": False}],
+            {"said": {"net-sts-0": NodeUnreachable("x")}},
+            {
+                "Available": ("False", Reason.NODES_UNREACHABLE),
                 "Progressing": ("False", Reason.ROLLOUT_STOPPED),
                 "UpToDate": ("False", Reason.ROLLOUT_STOPPED),
             },
@@ -541,6 +562,21 @@ def test_nodes_that_refuse_the_credentials_are_never_a_reason_to_lose_a_chain() 
     )
     assert lost == start + back
     assert before == f"{start}name the Secret that its pods were started with in spec.secret"
+
+
+def test_a_rollout_stops_for_good_only_where_a_node_fails_or_is_late() -> None:
+    """A node that has just been replaced needs its time, and no Warning; after ten minutes it is told."""
+    network, made = a_network(2), datetime(2026, 1, 1, tzinfo=UTC)
+    members = [a_member(0, created="2026-01-01T00:00:00Z", **STARTING), a_member(1, is_updated=False)]
+    before, after = (found(network, *members, now=made + wait) for wait in (PATIENCE - timedelta(seconds=1), PATIENCE))
+    assert told(network, before)["UpToDate"] == ("False", Reason.ROLLING_OUT)
+    assert told(network, before)["Progressing"] == ("True", Reason.ROLLING_OUT)
+    assert message(network, before, "UpToDate") == (
+        "1 of 2 nodes have what the spec says; the rollout waits until net-sts-0, which has what the spec says, is at "
+        "the tip"
+    )
+    assert told(network, after)["UpToDate"] == ("False", Reason.ROLLOUT_STOPPED)
+    assert message(network, after, "UpToDate") == message(network, before, "UpToDate").replace("waits", "stops")
 
 
 @pytest.mark.parametrize("advice", ["rollout restart", "--force", "delete pvc", "delete statefulset", "grace-period=0"])
