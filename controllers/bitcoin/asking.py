@@ -42,7 +42,7 @@ CHANGES_MAX: Final = 200
 AGAIN_S: Final = 60.0
 """Most seconds until a node that failed, or a network in which not all is well, is asked again."""
 
-STEADY_S: Final = 300.0
+STEADY_S: Final = 600.0
 """So long an unsteady node has to answer, or to fail, until it is no longer taken for unsteady."""
 
 FALLS_MAX: Final = 2
@@ -64,6 +64,8 @@ class _Remembered:
     uid: str
     is_ready: bool
     failures: int = 0
+    """How often it failed since it last answered, or was asked while it was unsteady."""
+
     error: RpcError | None = None
     """What it said last, if it failed."""
 
@@ -223,7 +225,7 @@ def _take_in(node: _Remembered, found: _Found) -> None:
         node.young_until = now + YOUNG_S
     if found.error is None:
         node.answered_at = now
-        node.failures = node.failures if node.unsteady else 0
+        node.failures = node.failures + 1 if node.unsteady else 0
     else:
         if node.is_ready:
             node.falls += node.error is None and node.answered_at > -math.inf

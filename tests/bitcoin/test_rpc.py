@@ -167,6 +167,19 @@ async def test_the_peer_is_named_in_the_message_of_a_failed_addnode(node: RpcNod
         await node.remove_node(OTHER)
 
 
+async def test_a_connection_stays_when_its_entry_goes_until_it_is_closed(node: RpcNode) -> None:
+    """Closing one that is not there is no error: it may have ended by itself."""
+    async with SimulatedNode(OTHER, user="u", password="p"):
+        await node.add_node(OTHER)
+        await asyncio.sleep(1)
+        await node.remove_node(OTHER)
+        assert (await node.answer()).connections == 1
+        await node.disconnect(OTHER)
+        await asyncio.sleep(1)
+        assert (await node.answer()).connections == 0
+        await node.disconnect(OTHER)
+
+
 async def test_a_node_that_warms_up_says_so_and_then_serves() -> None:
     """-28 for as long as the start takes."""
     async with (
