@@ -1,5 +1,5 @@
 """
-The command `bitcoin-controller`: run, demo, manifests.
+The command `bitcoin-controller`: run, upgrade, demo, manifests.
 
 Exit status: 0, for `demo` only if every step succeeded; 1 for an error, reported in one line on stderr, or a failed
 step; 2 for bad arguments; 130 after Ctrl-C.
@@ -23,6 +23,7 @@ from ctrlkit.extras import require
 from ctrlkit.library_logs import libraries_heard
 from ctrlkit.manager.settings import Settings, settings_known, tell_unknown_variables
 from ctrlkit.manager.settings_sources import add_flags
+from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging
 
 PROG: Final = "bitcoin-controller"
@@ -47,6 +48,19 @@ The kind must be installed (bitcoin-controller manifests crd | kubectl apply -f 
 reachable from where this runs. SIGTERM and Ctrl-C let running work finish; a second one ends it at once. Log lines go
 to stderr; http://127.0.0.1:8080/debug shows what goes on.
 exit status: 0 after SIGTERM or Ctrl-C, 1 for an error, 2 for bad arguments.
+"""
+_UPGRADE_EPILOG: Final = """\
+examples:
+  bitcoin-controller upgrade my-network -n default --dry-run      what would be done
+  bitcoin-controller upgrade my-network -n default
+
+A network made before v2 keeps its old pods, without storage, until this is run. The controller has to be of v2, and to
+run; it replaces the pods one by one, while a majority of the nodes stays at the tip. The command can be ended with
+Ctrl-C and run again at any point.
+
+What it needs to be allowed, in the network's namespace: get bitcoinnetworks; get and delete statefulsets; list and
+patch pods (delete, with --lose-chain); list and delete controllerrevisions; get, create and patch secrets.
+exit status: 0 if all is upgraded or there was nothing to do, 1 for an error, 2 for bad arguments, 130 after Ctrl-C.
 """
 _MANIFESTS_EPILOG: Final = """\
 examples:
@@ -122,6 +136,31 @@ def _demo(arguments: argparse.Namespace) -> int:
     return asyncio.run(demo(options))
 
 
+def _upgrade(arguments: argparse.Namespace) -> int:
+    configure_logging(LogFormat.CONSOLE, LogLevel.ERROR)
+    asyncio.run(_upgraded(arguments))
+    return 0
+
+
+async def _upgraded(arguments: argparse.Namespace) -> None:
+    from ctrlkit.bitcoin.upgrade import planned, upgrade  # noqa: PLC0415 - as in _run
+    from ctrlkit.manager import connect  # noqa: PLC0415
+
+    def say(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    key = ObjectKey(arguments.namespace, arguments.network)
+    # in the name of the controller, which has the fields of what is written afterwards
+    connection = connect(kubeconfig=arguments.kubeconfig, context=arguments.context, field_manager=PROG)
+    async with connection as client:
+        if arguments.dry_run:
+            for line in await planned(client, key, lose_chain=arguments.lose_chain):
+                say(line)
+        else:
+            await upgrade(client, key, say=say, timeout_s=arguments.timeout, lose_chain=arguments.lose_chain)
+
+
 def _manifests(arguments: argparse.Namespace) -> int:
     sys.stdout.write(manifests(arguments.names or NAMES))
     return 0
@@ -142,6 +181,7 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=VersionAction)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_upgrade(commands)
     _add_demo(commands)
     _add_manifests(commands)
     return parser
@@ -172,6 +212,30 @@ def _add_run(commands: Any) -> None:
     )
     add_flags(parser, settings_known().values())
     parser.set_defaults(run=_run)
+
+
+def _add_upgrade(commands: Any) -> None:
+    what = "give a network made before v2 the layout of today, with storage, pod by pod"
+    parser = _command(commands, "upgrade", what, _UPGRADE_EPILOG)
+    parser.add_argument("network", metavar="NETWORK", help="the name of the network")
+    text = "its namespace (default: %(default)s)"
+    parser.add_argument("-n", "--namespace", default="default", metavar="NAME", help=text)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+    parser.add_argument(
+        "--lose-chain",
+        action="store_true",
+        help="upgrade also where the chain is lost: a network of one node, or nodes that are not at the tip",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_number(1, 7 * 24 * 3600),
+        default=3600,
+        metavar="SECONDS",
+        help="how long to wait for the end; the controller goes on without this command (default: %(default)s)",
+    )
+    parser.add_argument("--kubeconfig", metavar="FILE", type=_path, help="the kubeconfig; without it as kubectl does")
+    parser.add_argument("--context", metavar="NAME", help="the context in it; without it the current one")
+    parser.set_defaults(run=_upgrade)
 
 
 def _add_demo(commands: Any) -> None:

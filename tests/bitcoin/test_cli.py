@@ -45,12 +45,13 @@ def assert_one_line(output: pytest.CaptureFixture[str], *parts: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--help"], ["run", "demo", "manifests", "BitcoinNetwork", "without a cluster"]),
+        (["--help"], ["run", "upgrade", "demo", "manifests", "BitcoinNetwork", "without a cluster"]),
         (
             ["run", "--help"],
             ["--kubeconfig", "--namespaces", "--workers", "--leader-elect", "CTRLKIT_LEASE_NAME", "2 for"],
         ),
         (["demo", "--help"], ["--nodes", "--blocks", "--bitcoind", "--keep", "--output", "--port", "exit status: 0"]),
+        (["upgrade", "--help"], ["NETWORK", "--dry-run", "--lose-chain", "--timeout", "list and delete controllerrev"]),
         (["manifests", "--help"], ["YAML"]),
     ],
 )
@@ -71,6 +72,7 @@ def test_help_tells_a_stranger_what_there_is(
         (["run", "--workers", "0"], "--workers: must be from 1 to 100, got 0"),
         (["run", "--frob"], "unrecognized arguments: --frob"),
         (["run", "--namespace", "dev"], "unrecognized arguments: --namespace dev"),
+        (["upgrade"], "required: NETWORK"),
         (["demo", "--nodes", "1"], "--nodes: must be from 2 to 99, got 1"),
         (["demo", "--nodes", "three"], "--nodes: 'three' is no number"),
         (["demo", "--blocks", "0"], "--blocks: must be from 1"),
