@@ -117,7 +117,8 @@ class Keeping:
         return [f"{write.verb} {write.resource.plural} {ObjectKey.of(write.key).name}" for write in writes]
 
 
-def _build(manager: Manager, keepers: list[Keeper]) -> Controller:
+def build_keeper(manager: Manager, keepers: list[Keeper]) -> Controller:
+    """Build the controller; the list gets what it keeps with."""
     networks = manager.informer(BITCOIN_NETWORKS)
     kinds: tuple[AnyResource, ...] = (SERVICES, STATEFULSETS, BUDGETS, POLICIES, CLAIMS)
     services, statefulsets, budgets, policies, claims = map(manager.informer, kinds)
@@ -157,7 +158,7 @@ async def keeping(*there: dict[str, Any], cluster: Iterable[Loop] = (), nodes: i
         secret = config_secret(BitcoinNetwork(metadata=ObjectMeta(name="net", namespace="demo"), spec=spec), STATE)
         del secret["metadata"]["ownerReferences"]
         seed(world.tracker, secret)
-        manager = world.manage(lambda manager: _build(manager, keepers))
+        manager = world.manage(lambda manager: build_keeper(manager, keepers))
         await world.settle()
         world.clientset.clear_actions()
         yield Keeping(world, manager, keepers[-1], memory)
