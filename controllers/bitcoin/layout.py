@@ -17,7 +17,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from ctrlkit.bitcoin.bitcoin_conf import CONF_FILE, DATA_DIR, arguments, bitcoin_conf, cli_arguments, ports_of
+from ctrlkit.bitcoin.bitcoin_conf import (
+    CONF_FILE,
+    DATA_DIR,
+    arguments,
+    bitcoin_conf,
+    cli_arguments,
+    ports_of,
+    refused_value,
+)
 from ctrlkit.bitcoin.facts import Member
 from ctrlkit.bitcoin.names import (
     budget_name,
@@ -89,11 +97,16 @@ def groups_of(spec: Spec) -> dict[str, int]:
     return {MAIN_GROUP: spec.nodes} | {group.name: group.nodes for group in spec.groups}
 
 
+def refused_spec(spec: Spec) -> str:
+    """Say which value of a spec cannot be used, of the network or of a group; empty where all can."""
+    return next(filter(None, (refused_value(spec, options_of(spec, group)) for group in groups_of(spec))), "")
+
+
 def desired_objects(network: BitcoinNetwork, state: ConfigState, images: Mapping[str, str]) -> list[Wanted]:
     """
     Return what a network consists of, but for the Secrets; `images` has the image of each group.
 
-    Errors  ValueError for a spec of which `refused_value` tells.
+    Errors  ValueError for a spec of which `refused_spec` tells.
     """
     objects: list[Wanted] = [(SERVICES, _service(network)), (BUDGETS, _budget(network))]
     if network.spec.network_policy is not None:

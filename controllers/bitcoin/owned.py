@@ -11,7 +11,7 @@ O-d  A change that the server refuses leaves all as it was, and is told in the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -66,6 +66,8 @@ GROW_RETRY_S: Final = 600.0
 
 _WORDS_MAX: Final = 300
 """How much of the server's words is told."""
+
+_RESIZE_ERRORS: Final = ("ControllerResizeError", "NodeResizeError")
 
 _REMEMBERED_MAX: Final = 10_000
 
@@ -230,21 +232,20 @@ class OwnedObjects:
 
     async def _grow(self, network: BitcoinNetwork, statefulset: StatefulSet, claims: Iterable[Claim]) -> str:
         """
-        Have the claims of a group as large as the spec says; return what the server refused.
+        Have the claims of a group as large as the spec says; return what the server refused, or its driver cannot do.
 
         Only bound claims can grow; one that is not bound yet is asked for when it is. Claims are never made smaller.
         """
-        size, wanted = network.spec.storage.size, statefulset.spec.selector.match_labels
+        name, size = statefulset.metadata.name, network.spec.storage.size
         refusals: list[str] = []
+        failures: list[str] = []
         grown: list[str] = []
-        for claim in claims:
-            labels = claim.metadata.labels or {}
-            is_of_group = all(labels.get(label) == value for label, value in wanted.items())
-            is_bound = claim.status.phase == "Bound" and not claim.metadata.deleting
-            if is_of_group and is_bound and _is_less(claim.spec.resources.requests.storage, size):
+        for claim in _bound(claims, statefulset.spec.selector.match_labels):
+            if _is_less(claim.spec.resources.requests.storage, size):
                 refused = await self._grow_one(claim, size)
                 (refusals if refused else grown).append(refused or claim.metadata.name)
-        name = statefulset.metadata.name
+            elif failure := _failure_to_grow(claim):
+                failures.append(failure)
         if grown:
             self._tell(network, "GrewClaims", f"asked for {size} for {len(grown)} claims of statefulset {name}")
         if refusals:
@@ -254,7 +255,7 @@ class OwnedObjects:
         ):
             text = f"statefulset {name} is made anew for claims of {size}; its pods go on"
             self._tell(network, "RemadeStatefulSet", text)
-        return ""
+        return failures[0] if failures else ""
 
     async def _grow_one(self, claim: Claim, size: str) -> str:
         known = self._stuck.get(claim.metadata.uid)
@@ -381,6 +382,22 @@ def _comparable(template: Mapping[str, Any]) -> Plain:
     size = _size_in(template)
     spec = {"volumeMode": "Filesystem"} | template["spec"] | {"resources": amount_of(size) if size else None}
     return defaults | dict(template) | {"spec": spec}
+
+
+def _bound(claims: Iterable[Claim], labels: Mapping[str, str]) -> Iterator[Claim]:
+    """The claims of a group that can grow."""
+    for claim in claims:
+        have = claim.metadata.labels or {}
+        is_of_group = all(have.get(label) == value for label, value in labels.items())
+        if is_of_group and claim.status.phase == "Bound" and not claim.metadata.deleting:
+            yield claim
+
+
+def _failure_to_grow(claim: Claim) -> str:
+    for condition in claim.status.conditions or ():
+        if condition.type in _RESIZE_ERRORS and condition.status == "True":
+            return f"claim {claim.metadata.name} does not grow: {condition.message[:_WORDS_MAX] or condition.reason}"
+    return ""
 
 
 def _size_in(template: Mapping[str, Any]) -> str:

@@ -106,6 +106,18 @@ async def test_where_the_class_forbids_it_claims_stay_and_that_is_told() -> None
         assert (refused(one), size_made(one), {*sizes(one).values()}) == ("", "20Gi", {"20Gi"})
 
 
+async def test_a_claim_whose_driver_fails_to_grow_it_is_told() -> None:
+    """The server took the size, and its storage did not: the claim's condition says why."""
+    async with keeping(GROWING, cluster=LOOPS) as one:
+        await one.settled(1, storage={"className": "growing"})
+        await one.settled(1, storage={"className": "growing", "size": "20Gi"})
+        said = {"type": "ControllerResizeError", "status": "True", "message": "the pool is full"}
+        status = MergePatch({"status": {"conditions": [said]}})
+        one.world.tracker.patch(PERSISTENT_VOLUME_CLAIMS, "demo/data-net-sts-0", status, subresource="status")
+        await one.world.settle()
+        assert refused(one) == "claim data-net-sts-0 does not grow: the pool is full"
+
+
 async def test_a_network_that_rests_grows_for_its_next_nodes() -> None:
     """Without a claim there is nothing to ask for, and later claims are as the spec says."""
     async with keeping(GROWING, cluster=LOOPS) as one:

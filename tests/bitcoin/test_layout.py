@@ -19,6 +19,7 @@ from ctrlkit.bitcoin.layout import (
     groups_of,
     is_settled,
     members_of,
+    refused_spec,
     running_images,
 )
 from ctrlkit.bitcoin.names import GROUP_LABEL, NETWORK_LABEL
@@ -249,6 +250,16 @@ def test_a_drain_takes_one_node_of_a_network_at_a_time() -> None:
         "selector": {"matchLabels": {NETWORK_LABEL: "net"}},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
+
+
+def test_a_value_that_cannot_be_used_is_told_of_each_group() -> None:
+    """Before anything is made of the spec."""
+    assert refused_spec(a_network().spec) == ""
+    wrong = Group(name="old", nodes=1, configuration=Configuration(extra=["server=0"]))
+    fact = "configuration.extra: the controller sets server itself; take it out"
+    assert refused_spec(a_network(groups=[wrong]).spec) == fact
+    with pytest.raises(ValueError, match="the controller sets server itself"):
+        objects_of(a_network(groups=[wrong]))
 
 
 @given(NETWORKS)
