@@ -8,13 +8,16 @@ import pytest
 
 from ctrlkit.bitcoin.owned import GROW_RETRY_S, CreationFailed
 from ctrlkit.errors import InternalError
-from ctrlkit.fakes.cluster import ALL, Loop
+from ctrlkit.fakes.cluster import Loop
 from ctrlkit.fakes.cluster.loops.provisioning import OWN
 from ctrlkit.model import Action, MergePatch, Options
 from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PODS, STATEFULSETS, STORAGE_CLASSES
 from tests.bitcoin.keeping import KEY, NETWORKS, Keeping, keeping
 
 LOOPS = frozenset({Loop.STATEFUL_SETS, Loop.GARBAGE, Loop.VOLUMES, Loop.PROVISIONER, Loop.VOLUME_PROTECTION})
+
+
+RUNNING = LOOPS | {Loop.SCHEDULER, Loop.KUBELET, Loop.NODE_LIFECYCLE, Loop.TAINT_EVICTION, Loop.POD_GC}
 
 
 def a_class(name: str, *, grows: bool) -> dict[str, Any]:
@@ -174,7 +177,7 @@ async def running(one: Keeping, nodes: int, **spec: Any) -> None:
 
 async def test_a_chain_outlives_its_pod_and_its_machine() -> None:
     """A pod that is deleted, and one whose machine is lost and told to be gone for good, find their chains again."""
-    async with keeping(GROWING, cluster=ALL, nodes=2) as one:
+    async with keeping(GROWING, cluster=RUNNING, nodes=2) as one:
         await running(one, 2, storage={"className": "growing"})
         uid = one.uids(PODS)["net-sts-0"]
         await one.world.client.delete(PODS, "demo/net-sts-0")
@@ -192,7 +195,7 @@ async def test_a_chain_outlives_its_pod_and_its_machine() -> None:
 
 async def test_a_chain_outlives_its_node_where_claims_are_kept() -> None:
     """Scaled down and up again, and down to none: each node has the chain that it had."""
-    async with keeping(cluster=ALL) as one:
+    async with keeping(cluster=RUNNING, nodes=1) as one:
         await running(one, 3)
         for nodes in (1, 3, 0, 3):
             one.apply(nodes)
@@ -202,7 +205,7 @@ async def test_a_chain_outlives_its_node_where_claims_are_kept() -> None:
 
 async def test_a_chain_goes_with_its_node_where_that_is_said() -> None:
     """whenScaled Delete: the node that comes back begins anew; those that stay keep theirs."""
-    async with keeping(cluster=ALL) as one:
+    async with keeping(cluster=RUNNING, nodes=1) as one:
         await running(one, 2, storage={"whenScaled": "Delete"})
         one.apply(1, storage={"whenScaled": "Delete"})
         await one.world.advance(60)
@@ -215,7 +218,7 @@ async def test_a_chain_goes_with_its_node_where_that_is_said() -> None:
 @pytest.mark.parametrize(("when_deleted", "heights"), [("Retain", [1, 2]), ("Delete", [0, 0])])
 async def test_a_chain_outlives_its_network_unless_it_is_to_go_with_it(when_deleted: str, heights: list[int]) -> None:
     """A network made anew under the name has the chains of the former one, or none."""
-    async with keeping(cluster=ALL) as one:
+    async with keeping(cluster=RUNNING, nodes=1) as one:
         storage = {"whenDeleted": when_deleted}
         await running(one, 2, storage=storage)
         one.world.tracker.delete(NETWORKS, KEY, Options(propagation_policy="Background"))
@@ -229,7 +232,7 @@ async def test_a_chain_outlives_its_network_unless_it_is_to_go_with_it(when_dele
 
 async def test_an_ephemeral_chain_goes_with_its_pod() -> None:
     """There is no claim, and the new pod begins anew: it takes the chain from the others."""
-    async with keeping(cluster=ALL) as one:
+    async with keeping(cluster=RUNNING, nodes=1) as one:
         await running(one, 1, storage={"ephemeral": True})
         assert one.names(PERSISTENT_VOLUME_CLAIMS) == []
         await one.world.client.delete(PODS, "demo/net-sts-0")
