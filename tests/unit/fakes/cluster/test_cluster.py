@@ -187,7 +187,7 @@ async def test_a_pod_runs_nothing_but_what_its_image_declares(tmp_path: Path) ->
         assert (
             "is no program that a pod may run here; those are: /usr/local/bin/bitcoind, " in waiting["p-0"]["message"]
         )
-        assert "'-blocknotify' is no flag that a pod may pass here; those are: -conf, " in waiting["p-1"]["message"]
+        assert "'-blocknotify' is no flag that a pod may pass here; those are: -addnode, " in waiting["p-1"]["message"]
         assert not [files for _, _, files in os.walk(runtime.folder) if files], "nothing was written for them"
     told = {event.at("involvedObject.name") for event in clientset.tracker.list(EVENTS) if event["reason"] == "Failed"}
     assert told == set(waiting) - {"p-4"}
