@@ -304,14 +304,13 @@ class OwnedObjects:
             await self._client.patch(BITCOIN_NETWORKS.metadata_only(), meta.key, MergePatch({"metadata": fields}))
 
     async def _release(self, network: BitcoinNetwork, resource: AnyResource, key: ObjectKey) -> None:
-        """Take the network from the owners of an object, and label it, so that a new network of the name adopts it."""
+        """Take the network from the owners of an object, which has the label by which a new one adopts it."""
         thing = resource.metadata_only()
         try:
             found = await self._client.get(thing, key)
             if found.metadata.is_controlled_by(network.metadata):
                 owners = [{"$patch": "delete", "uid": network.metadata.uid}]
-                labels = {NETWORK_LABEL: network.metadata.name}
-                fields = {"uid": found.metadata.uid, "ownerReferences": owners, "labels": labels}
+                fields = {"uid": found.metadata.uid, "ownerReferences": owners}
                 await self._client.patch(thing, key, StrategicMergePatch({"metadata": fields}))
         except NotFound:
             return
