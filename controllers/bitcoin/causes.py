@@ -144,7 +144,7 @@ _OF_REFUSALS: Final = (
 def _not_gone(pod: Pod, now: datetime) -> str:
     target, where = pod.condition("DisruptionTarget"), pod.spec.node_name
     if where and ((target is not None and target.reason == "DeletionByTaintManager") or _is_silent(pod)):
-        return f"its pod is to be replaced; {_lost(where)}"
+        return _lost(where)
     if now < datetime.fromisoformat(pod.metadata.deletion_timestamp or "") + OVERDUE:
         return ""
     if pod.metadata.finalizers:

@@ -112,6 +112,12 @@ class Findings:
         return [one.name for one in self.members if isinstance(self.said.get(one.name), BadCredentials)]
 
     @property
+    def rollout(self) -> Step | None:
+        """What is done to bring the spec to nodes that have an older one; None where there are none."""
+        is_on = self.step is not None and any(one.uid and not one.is_updated for one in self.members)
+        return self.step if is_on else None
+
+    @property
     def has_stopped(self) -> bool:
         """Whether it is time to say that a rollout does not go on: a node that has the new spec fails, or is late."""
         waited_for = [one for one in self.members if one.is_updated and self.state(one) is not NodeState.AT_TIP]
@@ -123,7 +129,7 @@ class Findings:
     @property
     def link(self) -> Link | None:
         """Whether the nodes see each other; None where that is not known."""
-        return self.health.link if self.answers else None
+        return self.health.link if self.health.parts else None
 
 
 _FAILING: Final = frozenset({NodeState.UNREACHABLE, NodeState.UNSTEADY, NodeState.ISOLATED})
@@ -296,7 +302,7 @@ def _refused(network: BitcoinNetwork, findings: Findings) -> Trouble:
 
 
 def _progressing(network: BitcoinNetwork, findings: Findings) -> Iterator[Condition]:
-    step, count = findings.step, len(findings.members)
+    step, count = findings.rollout, len(findings.members)
     if findings.blocked is not None:
         yield _false(PROGRESSING, findings.blocked.reason, findings.blocked.message)
     if network.spec.paused:
@@ -339,13 +345,13 @@ def _credentials(network: BitcoinNetwork, findings: Findings) -> Iterator[Condit
 
 
 def _connected(network: BitcoinNetwork, findings: Findings) -> Iterator[Condition]:
-    count, answering = len(findings.members), len(findings.answers)
+    count, answering = len(findings.members), sum(map(len, findings.health.parts))
     if findings.blocked is not None:
         yield _unknown(CONNECTED, findings.blocked)
     if not CHAINS[network.spec.chain].is_meshed:
         yield _with_own_peers(network, findings)
     if findings.link is None:
-        yield _unknown(CONNECTED, Trouble(Reason.NOT_KNOWN, "no node has answered"))
+        yield _unknown(CONNECTED, Trouble(Reason.NOT_KNOWN, "no node that is ready has answered"))
     if findings.link is Link.PARTITIONED:
         trouble = _partitioned(findings)
         yield _false(CONNECTED, trouble.reason, trouble.message)
@@ -374,7 +380,7 @@ def _with_own_peers(network: BitcoinNetwork, findings: Findings) -> Condition:
     alone = findings.named(NodeState.ISOLATED)
     if alone:
         return _false(CONNECTED, Reason.PUBLIC_PEERS, f"{told}; without peers: {_listed(alone)}")
-    status = "True" if findings.answers else "Unknown"
+    status = "True" if findings.link else "Unknown"
     return Condition(type=CONNECTED, status=status, reason=Reason.PUBLIC_PEERS, message=told)
 
 
@@ -388,16 +394,15 @@ def _partitioned(findings: Findings) -> Trouble:
 
 
 def _up_to_date(network: BitcoinNetwork, findings: Findings) -> Iterator[Condition]:
-    step, count = findings.step, len(findings.members)
+    step, count = findings.rollout, len(findings.members)
     if findings.blocked is not None:
         yield _unknown(UP_TO_DATE, findings.blocked)
     if findings.refused:
         yield _false(UP_TO_DATE, Reason.CHANGE_REFUSED, f"a change is not made: {findings.refused}")
     if findings.made_before:
         yield _false(UP_TO_DATE, Reason.MADE_BEFORE, findings.made_before)
-    updated = sum(one.is_updated for one in findings.members)
-    if step is None and updated < count:
-        yield _false(UP_TO_DATE, Reason.ROLLING_OUT, f"{updated} of {_nodes(count)} have what the spec says")
+    if findings.step is None and not all(one.is_updated for one in findings.members):
+        yield _false(UP_TO_DATE, Reason.ROLLING_OUT, "the spec is about to be brought to the nodes")
     if step is not None and step.progress in _ROLLOUTS and network.spec.paused:
         told = f"{step.updated} of {_nodes(step.nodes)} have what the spec says; {_PAUSED}"
         yield _false(UP_TO_DATE, Reason.PAUSED, told)

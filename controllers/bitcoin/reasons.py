@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from ctrlkit.model import Condition, find_condition
+from ctrlkit.model import Condition
 
 
 class Reason(StrEnum):
@@ -89,12 +89,10 @@ class Trouble:
 
 
 def new_troubles(before: Iterable[Condition], after: Iterable[Condition]) -> tuple[Trouble, ...]:
-    """Return the troubles that are new or have changed, each once, for Warning events."""
-    old = tuple(before)
+    """Return the troubles that no condition told before in these words, each once, for Warning events."""
+    old = {(condition.reason, condition.message) for condition in before}
     found: dict[Reason, str] = {}
     for condition in after:
-        if condition.reason in WARNINGS:
-            had = find_condition(old, condition.type)
-            if had is None or (had.reason, had.message) != (condition.reason, condition.message):
-                found.setdefault(Reason(condition.reason), condition.message)
+        if condition.reason in WARNINGS and (condition.reason, condition.message) not in old:
+            found.setdefault(Reason(condition.reason), condition.message)
     return tuple(Trouble(reason, message) for reason, message in found.items())

@@ -282,7 +282,7 @@ async def test_a_lost_kubernetes_node_is_told_and_a_pod_that_cannot_end_because_
         pod = scene.pod()
         assert pod is not None
         assert pod.metadata.deleting
-        assert await scene.cause() == f"its pod is to be replaced; {lost}"
+        assert await scene.cause() == lost
         scene.world.tracker.delete(NODES, "here")
         await scene.world.advance(120)
         assert await scene.cause() == (

@@ -579,7 +579,9 @@ def test_a_rollout_stops_for_good_only_where_a_node_fails_or_is_late() -> None:
     assert message(network, after, "UpToDate") == message(network, before, "UpToDate").replace("waits", "stops")
 
 
-@pytest.mark.parametrize("advice", ["rollout restart", "--force", "delete pvc", "delete statefulset", "grace-period=0"])
+@pytest.mark.parametrize(
+    "advice", ["rollout restart", "--force", "kubectl delete pvc", "kubectl delete statefulset", "grace-period=0"]
+)
 def test_no_text_of_the_controller_advises_what_loses_a_chain(advice: str) -> None:
     """A restart of all pods at once, a pod that is ended by force, a claim that is deleted."""
     for path in CONTROLLER.glob("*.py"):
@@ -679,6 +681,31 @@ def test_a_trouble_that_changed_its_message_is_told_anew() -> None:
     after = [Condition(type="Available", status="False", reason="CreationError", message="quota b")]
     assert new_troubles(before, after) == (Trouble(Reason.CREATION_ERROR, "quota b"),)
     assert new_troubles(after, after) == ()
+
+
+def test_a_trouble_that_another_condition_told_already_is_not_told_anew() -> None:
+    """After a spec was corrected, the node that its predecessor broke is what it was for a moment."""
+    failing = Condition(type="Available", status="False", reason="NodesFailing", message="no image")
+    stopped = Condition(type="Progressing", status="False", reason="RolloutStopped", message="stops")
+    also = msgspec.structs.replace(failing, type="Progressing")
+    assert new_troubles([failing, stopped], [failing, also]) == ()
+
+
+def test_nodes_that_answer_before_they_are_ready_are_not_called_connected() -> None:
+    """What they see is not known until they are."""
+    network = a_network(2)
+    early = {"net-sts-0": an_answer(sees=False), "net-sts-1": an_answer(sees=False)}
+    findings = found(network, a_member(0, **STARTING), a_member(1, **STARTING), said=early)
+    assert told(network, findings)["Connected"] == ("Unknown", Reason.NOT_KNOWN)
+
+
+@pytest.mark.parametrize("missing", [GONE, {"is_ready": False, "is_deleting": True}])
+def test_a_pod_that_is_missing_is_no_rollout_while_all_others_have_the_spec(missing: dict[str, Any]) -> None:
+    """It was added by scaling, or its Kubernetes node was lost; whatever comes has what the spec says."""
+    network = a_network(2)
+    conditions = told(network, found(network, a_member(0), a_member(1, **missing)))
+    assert conditions["UpToDate"] == ("True", Reason.UP_TO_DATE)
+    assert conditions["Progressing"] == ("True", Reason.NODES_STARTING)
 
 
 def test_a_public_chain_is_told_once_whether_its_nodes_answer_or_not() -> None:
