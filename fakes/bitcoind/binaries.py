@@ -1,9 +1,10 @@
-"""Finds a real bitcoind, its bitcoin-cli, and the flags that it requires."""
+"""Finds a real bitcoind, its bitcoin-cli, and the flags that it requires and knows."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ _CONSENSUS_FLAGS: Final = {
     "-maxstackmemoryusageconsensus": "-maxstackmemoryusageconsensus=100000000",
     "-minminingtxfee": "-minminingtxfee=0.0",
 }
+_QUIET_FLAGS: Final = ("-disablewallet", "-listenonion=0", "-natpmp=0", "-upnp=0")
+"""No wallet, and nobody is called who is no node: neither Tor nor a router."""
 
 
 class BinaryNotFound(Exception):
@@ -45,11 +48,23 @@ async def consensus_flags(bitcoind: Path) -> list[str]:
 
     A node refuses unknown flags, so this runs `bitcoind -help` and selects those that it lists.
     """
+    known = await _known_flags(bitcoind)
+    return [flag for name, flag in _CONSENSUS_FLAGS.items() if name in known]
+
+
+async def flags_of_a_pod(bitcoind: Path) -> list[str]:
+    """Return the flags with which a node keeps to itself, and those that it requires, as far as it knows them."""
+    known = await _known_flags(bitcoind)
+    quiet = [flag for flag in _QUIET_FLAGS if flag.partition("=")[0] in known]
+    return [*quiet, *(flag for name, flag in _CONSENSUS_FLAGS.items() if name in known)]
+
+
+async def _known_flags(bitcoind: Path) -> frozenset[str]:
     process = await asyncio.create_subprocess_exec(
         bitcoind, "-help", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
-    return [flag for name, flag in _CONSENSUS_FLAGS.items() if f"\n  {name}" in output.decode(errors="replace")]
+    return frozenset(re.findall(r"^  (-[a-z0-9]+)", output.decode(errors="replace"), re.MULTILINE))
 
 
 def _named(path: str, what: str) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import ctrlkit
-from ctrlkit.fakes.bitcoind.binaries import cli_of, consensus_flags
+from ctrlkit.fakes.bitcoind.binaries import cli_of, flags_of_a_pod
 from ctrlkit.fakes.cluster.node.images.declarations import Image, Reading
 from ctrlkit.fakes.cluster.node.images.programs import Place, Program, listed, shown
 from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
@@ -167,10 +167,12 @@ async def real_bitcoind(bitcoind: Path) -> Image:
     """
     Return the image for a bitcoind of this machine, whose nodes are on regtest whatever their pods say.
 
+    It may be one of Bitcoin Core or of any fork: flags that not all of them know are those that its `-help` lists.
+
     Errors  BinaryNotFound without a bitcoin-cli beside it.
     """
     cli = cli_of(bitcoind)
-    flags = ("-regtest", "-disablewallet", *await consensus_flags(bitcoind))
+    flags = ("-regtest", *await flags_of_a_pod(bitcoind))
     return bitcoind_image(daemon=(str(bitcoind),), cli=(str(cli),), own=flags)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, cli_of, consensus_flags, find_bitcoind
+from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, cli_of, consensus_flags, find_bitcoind, flags_of_a_pod
 
 SV_HELP = "  -excessiveblocksize=<n>\\n  -maxstackmemoryusageconsensus\\n  -minminingtxfee=<amt>"
 
@@ -78,3 +78,15 @@ async def test_only_flags_that_the_node_knows_are_demanded(tmp_path: Path) -> No
         "-maxstackmemoryusageconsensus=100000000",
         "-minminingtxfee=0.0",
     ]
+
+
+@pytest.mark.real_time
+async def test_a_node_of_a_pod_calls_nobody_who_is_no_node(tmp_path: Path) -> None:
+    """As far as it knows how: one without a wallet, or without a way to talk to routers, lists no such flag."""
+    lines = ("  -disablewallet", "  -listenonion", "  -natpmp", "  -natpmpd=<n>")
+    assert await flags_of_a_pod(program(tmp_path / "core", "\\n".join(lines))) == [
+        *("-disablewallet", "-listenonion=0", "-natpmp=0")
+    ]
+    assert await flags_of_a_pod(program(tmp_path / "small", "  -regtest")) == []
+    sv = await flags_of_a_pod(program(tmp_path / "sv", "  -upnp\\n" + SV_HELP))
+    assert (sv[0], len(sv)) == ("-upnp=0", 4)

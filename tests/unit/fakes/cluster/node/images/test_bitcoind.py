@@ -312,8 +312,7 @@ async def test_only_the_fork_gets_the_flags_of_the_fork(tmp_path: Path) -> None:
             program.chmod(0o755)
         image = await real_bitcoind(tmp_path / "bitcoind")
         argv = image.command_line((), (), place())
-        assert list(argv[argv.index("-rpcallowip=127.0.0.0/8") + 3 : argv.index("-conf=/tmp/pod/bitcoin.conf")]) == [
-            *("-regtest", "-disablewallet"),
-            *flags,
-            "-regtest",
-        ]
+        assert argv[len(OWN) :] == (
+            *("-regtest", *flags),
+            *("-regtest", "-conf=/tmp/pod/bitcoin.conf", "-datadir=/tmp/pod/data", "-rpcport=18332"),
+        )
