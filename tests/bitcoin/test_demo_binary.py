@@ -68,7 +68,7 @@ async def test_a_bitcoind_at_a_path_needs_its_client_beside_it(tmp_path: Path) -
 
     alone.with_name("bitcoin-cli").symlink_to(alone)
     chosen = await choose(str(alone))
-    assert (chosen.kind, chosen.headline) == (NodeKind.REAL, f"real nodes: {alone}")
+    assert (chosen.kind, chosen.headline) == (NodeKind.REAL, f"real nodes: {alone} (Bitcoin Core version v28)")
 
 
 async def test_simulated_nodes_may_be_asked_for() -> None:

@@ -80,12 +80,12 @@ async def choose(wanted: str) -> Binary:
         path = find_bitcoind(explicit)
         if path is None:
             return _without(wanted, "there is no bitcoind in $BITCOIND, on PATH or beside this Python")
-        trouble = await _trouble_with(path)
+        version, trouble = await _look_at(path)
         if trouble and wanted == AUTO:
             return _without(wanted, trouble)
         if trouble:
             raise BadArgument(f"run bitcoind: {trouble}; pass --bitcoind PATH of one that runs here, or simulated")
-        return Binary(NodeKind.REAL, await real_bitcoind(path), f"real nodes: {path}")
+        return Binary(NodeKind.REAL, await real_bitcoind(path), f"real nodes: {path} ({version})")
     except BinaryNotFound as error:
         raise BadArgument(f"find bitcoind: {error}; --bitcoind simulated does without") from None
 
@@ -100,8 +100,8 @@ def _simulated(reason: str) -> Binary:
     return Binary(NodeKind.SIMULATED, simulated_bitcoind(), f"simulated nodes: {reason}")
 
 
-async def _trouble_with(path: Path) -> str:
-    """Say why a program cannot run as a node here; empty if it can."""
+async def _look_at(path: Path) -> tuple[str, str]:
+    """Return the version that a program says of itself, and why it cannot run as a node here; '' if it can."""
     try:
         process = await asyncio.create_subprocess_exec(
             path,
@@ -111,16 +111,16 @@ async def _trouble_with(path: Path) -> str:
             stderr=asyncio.subprocess.DEVNULL,
         )
     except OSError as error:
-        return f"{path} cannot be started ({error.strerror})"
+        return "", f"{path} cannot be started ({error.strerror})"
     try:
         async with asyncio.timeout(_VERSION_LIMIT_S):
             output, _ = await process.communicate()
     except TimeoutError:
-        return f"{path} does not tell its version"
+        return "", f"{path} does not tell its version"
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode != 0 or b"bitcoin" not in output.lower():
-        return f"{path} is no bitcoind (`-version` ended with {process.returncode})"
-    return ""
+        return "", f"{path} is no bitcoind (`-version` ended with {process.returncode})"
+    return output.decode(errors="replace").partition("\n")[0].strip(), ""
