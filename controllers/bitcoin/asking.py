@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -208,6 +209,9 @@ async def _visit_node(node: Node, name: str, plan: Callable[[Mapping[str, bool]]
                 found.removed += 1
                 if found.answer.added[entry]:
                     await node.disconnect(entry)
+            for peer in found.changes.add:
+                with suppress(NodeUnreachable):  # the call takes as long as the attempt to reach the peer
+                    await node.connect(peer)
     except TimeoutError:
         if found.answer is None:
             found.error = NodeUnreachable(f"ask {name}: no answer within the {BUDGET_S:g} s of a visit")

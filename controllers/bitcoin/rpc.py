@@ -175,6 +175,9 @@ class Node(Protocol):
     async def add_node(self, peer: str) -> None:
         """Add a peer to the list."""
 
+    async def connect(self, entry: str) -> None:
+        """Have the node connect to a peer now, and not when it next looks at its list."""
+
     async def remove_node(self, entry: str) -> None:
         """Remove an entry from the list; its connection stays open."""
 
@@ -321,6 +324,14 @@ class RpcNode:
         The node compares entries literally, so pass one of `added_nodes()`. The connection stays: see `disconnect`.
         """
         await self._call_accepting(Code.NODE_NOT_ADDED, "addnode", entry, "remove")
+
+    async def connect(self, entry: str) -> None:
+        """
+        Have the node connect to a peer now; no error if that fails, unless the call does.
+
+        By itself a node looks at its list again only a minute after it last tried to connect to an entry of it.
+        """
+        await self._call("addnode", entry, "onetry", into=type(None))
 
     async def disconnect(self, entry: str) -> None:
         """Close the connection that was made for an entry; no error if there is none."""

@@ -565,6 +565,10 @@ class MemoryNode:
         """Remove an entry from the list."""
         self.nodes.remove(await self.reach(f"remove {entry}"), entry)
 
+    async def connect(self, entry: str) -> None:
+        """Have the node connect to a peer, as it does by itself in a moment."""
+        await self.reach(f"connect {entry}")
+
     async def disconnect(self, entry: str) -> None:
         """Close the connection of an entry."""
         self.nodes.disconnect(await self.reach(f"disconnect {entry}"), entry)

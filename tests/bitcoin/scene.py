@@ -74,6 +74,9 @@ class MemoryNode:
         await self._call(f"remove {entry} from")
         self._list.discard(entry)
 
+    async def connect(self, entry: str) -> None:
+        await self._call(f"connect {entry} to")
+
     async def disconnect(self, entry: str) -> None:
         await self._call(f"disconnect {entry} from")
 

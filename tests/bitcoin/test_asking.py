@@ -22,7 +22,7 @@ from ctrlkit.clock import monotonic
 from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.world.world import World
 from ctrlkit.model import ObjectKey
-from tests.bitcoin.memory import MemoryNodes
+from tests.bitcoin.memory import MemoryNode, MemoryNodes
 
 KEY = ObjectKey("demo", "net")
 CREDENTIALS = Credentials(user="user", password="password")
@@ -32,6 +32,7 @@ CREDENTIALS = Credentials(user="user", password="password")
 class Pass:
     """Nodes in memory of one network, and the passes over them."""
 
+    world: World
     nodes: MemoryNodes
     calls: NodeCalls
     members: list[Member]
@@ -96,7 +97,7 @@ async def network() -> AsyncIterator[Pass]:
             Member(name=name, group="main", ordinal=at, uid=f"uid-{at}", address=f"10.0.0.{at + 1}", is_ready=True)
             for at, name in enumerate(names)
         ]
-        yield Pass(nodes, NodeCalls(nodes), members, mesh_of(Spec(nodes=3), names))
+        yield Pass(world, nodes, NodeCalls(nodes), members, mesh_of(Spec(nodes=3), names))
 
 
 async def test_a_visit_connects_the_nodes_and_the_next_ones_change_nothing(network: Pass) -> None:
@@ -157,6 +158,30 @@ async def test_a_connection_that_nobody_wants_gives_its_room_to_one_that_is_want
     await network.settled()
     assert network.nodes.lists["demo/net-sts-0"] == {"10.0.0.2"}
     assert (await node.answer()).connections == 2  # to the second, and from the third
+
+
+class CutOff(MemoryNodes):
+    """Nodes that wait in vain for each connection that they are asked to make now."""
+
+    def node(self, address: str, credentials: Credentials, *, port: int = RPC_PORT) -> MemoryNode:
+        return _CutOff(self, address, credentials, port)
+
+
+class _CutOff(MemoryNode):
+    async def connect(self, entry: str) -> None:
+        await asyncio.sleep(5)
+        raise NodeUnreachable(f"addnode {entry} onetry on {self.address}: no answer within 5 s")
+
+
+async def test_a_node_that_cannot_reach_a_peer_is_no_node_that_fails(network: Pass) -> None:
+    """The call to connect takes as long as the attempt, and its list is right without it."""
+    cut_off = CutOff()
+    cut_off.follow(network.world.tracker)
+    network.nodes, network.calls = cut_off, NodeCalls(cut_off)
+    visit = await network.visit()
+    assert all(isinstance(said, Answer) for said in visit.said.values())
+    assert visit.unfinished == frozenset()
+    assert network.nodes.lists["demo/net-sts-0"] == {"10.0.0.2"}
 
 
 async def test_a_silent_node_costs_the_budget_at_most_and_its_error_stands_between(network: Pass) -> None:

@@ -180,6 +180,15 @@ async def test_a_connection_stays_when_its_entry_goes_until_it_is_closed(node: R
         await node.disconnect(OTHER)
 
 
+async def test_a_node_connects_at_once_when_it_is_asked_to(node: RpcNode) -> None:
+    """By itself it may wait for a minute. Nobody at the other end is no error."""
+    await node.connect(OTHER)
+    async with SimulatedNode(OTHER, user="u", password="p"):
+        await node.connect(OTHER)
+        answer = await node.answer()
+        assert (answer.connections, answer.added) == (1, {})
+
+
 async def test_a_node_that_warms_up_says_so_and_then_serves() -> None:
     """-28 for as long as the start takes."""
     async with (
