@@ -77,9 +77,10 @@ GENESIS: Final = Block(None, 0, "0f9188f13cb7b2c71f2a335e3a4fc328bf5beb436012afc
 
 @dataclass(slots=True, eq=False)
 class Store:
-    """What a claim keeps, or a pod without one: a chain, and the newest release that has written it."""
+    """What a claim keeps, or a pod without one: a chain, the newest release that has written it, how that ended."""
 
     tip: Block = GENESIS
+    was_killed: bool = False
     written_by: Release = _NO_RELEASE
 
 
@@ -149,7 +150,8 @@ class MemoryNodes:
 
     Units   `delay_s` is how long a connection takes, and a step of the exchange of blocks, which brings `blocks_a_step`
             at most. `call_s` is how long a call takes, `timeout_s` how long it may. For `warmup_s` after a start calls
-            fail with -28; for `stop_s` a node writes down what it has.
+            fail with -28; for `stop_s` a node writes down what it has, and if it is killed before, its next start takes
+            `replay_s` more.
     """
 
     def __init__(
@@ -161,6 +163,7 @@ class MemoryNodes:
         blocks_a_step: int = 1000,
         warmup_s: float = 0.0,
         stop_s: float = 0.0,
+        replay_s: float = 0.0,
     ) -> None:
         self.call_s: float = call_s
         self.timeout_s: float = timeout_s
@@ -168,6 +171,7 @@ class MemoryNodes:
         self.blocks_a_step: int = blocks_a_step
         self.warmup_s: float = warmup_s
         self.stop_s: float = stop_s
+        self.replay_s: float = replay_s
         self.faults: defaultdict[str, Faults] = defaultdict(Faults)
         self.calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
         self.went_back: list[str] = []
@@ -424,8 +428,9 @@ class MemoryNodes:
             store=store,
             port=_rpc_port(pod, options),
             access=access,
-            warm_at=clock.monotonic() + self.warmup_s,
+            warm_at=clock.monotonic() + self.warmup_s + (self.replay_s if store.was_killed else 0.0),
         )
+        store.was_killed = False
         if store.tip.height < self._heights.get(name, 0):
             self.went_back.append(f"{name}: from {self._heights[name]} to {store.tip.height}")
         self._runs[name] = self._at[address] = run
@@ -594,7 +599,9 @@ class _Program(AlwaysReady):
         try:
             return await super().run()
         except asyncio.CancelledError:
+            started.store.was_killed = True
             await asyncio.sleep(self._nodes.stop_s)
+            started.store.was_killed = False
             return 0
         finally:
             self._nodes.end(started)

@@ -316,3 +316,38 @@ async def test_in_a_cluster_containers_are_nodes() -> None:
         await world.pass_time(600)
         assert ready() == "True"
         assert nodes.heights == {"default/net-0": 4}
+
+
+@pytest.mark.parametrize(("grace_s", "replays"), [(30, True), (90, False)])
+async def test_a_node_that_is_killed_while_it_writes_starts_more_slowly(grace_s: int, replays: bool) -> None:
+    """It has all of its blocks nevertheless, on its claim; with time enough to stop nothing is to be replayed."""
+    nodes = MemoryNodes(stop_s=60, replay_s=1000)
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    metadata = {"name": "data", "namespace": "default"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "net-0", "namespace": "default"},
+        "spec": {
+            "terminationGracePeriodSeconds": grace_s,
+            "containers": [{"name": "bitcoind", "image": "bitcoin/bitcoin:30.2"}],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+        },
+    }
+    async with World(cluster=ALL, images=nodes.images, furnished=True) as world:
+        nodes.follow(world.tracker)
+        world.seed({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": claim}, pod)
+        await world.pass_time(60)
+        nodes.mine("default/net-0", 5)
+        await world.client.delete(PODS, "default/net-0")
+        await world.pass_time(120)
+        assert nodes.heights == {}
+        world.seed(pod)
+        await world.pass_time(60)
+        assert nodes.heights == {"default/net-0": 5}
+        ip = world.tracker.get(PODS, "default/net-0").at("status.podIP")
+        if replays:
+            with pytest.raises(RpcRefused):
+                await nodes.node(ip, DEFAULT).answer()
+            await world.pass_time(1000)
+        assert (await nodes.node(ip, DEFAULT).answer()).height == 5
