@@ -133,7 +133,7 @@ class Configuration(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What bitcoin.conf says, beside what the controller says in it."""
 
     dbcache_mib: Annotated[int, Meta(ge=4, le=65536), _INT32] | None = msgspec.field(default=None, name="dbcacheMiB")
-    """Memory for the database of coins, in MiB; 450 where nobody says otherwise."""
+    """Memory for the database of coins, in MiB; a quarter of limits.memory, or 450, where nobody says otherwise."""
 
     prune_mib: Annotated[int, Meta(ge=0, le=10_000_000), _INT64] | None = msgspec.field(default=None, name="pruneMiB")
     """How much of the blocks is kept, in MiB: 550 or more; 0 keeps all."""

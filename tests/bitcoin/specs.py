@@ -362,3 +362,9 @@ GOOD_CHANGES: list[tuple[Spec, Spec]] = [
     ({"nodes": 1, "groups": [{"name": "a", "nodes": 1}]}, {"groups": None, "image": "a:b", "ports": {"rpc": 18443}}),
     ({"nodes": 1, "chain": "signet", "signetChallenge": "51"}, {"paused": True, "storage": {"size": "99Gi"}}),
 ]
+
+NAMES: list[dict[str, str]] = [
+    *({"name": name} for name in ("n" * 48, "n" * 49, "1bc", "Abc", "a.b", "a" * 254, "-a", "a-")),
+    *({"generateName": base} for base in ("n" * 42 + "-", "n" * 43 + "-", "n" * 80 + "-", "1b-", "b.", "B-")),
+]
+"""Names of networks, right ones and wrong ones."""

@@ -16,9 +16,9 @@ from ctrlkit.crd import definition_of
 from ctrlkit.errors import Invalid
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.model import MergePatch, Options
+from ctrlkit.model import ApplyPatch, MergePatch, Options
 from tests.bitcoin.any_network import Plain, networks
-from tests.bitcoin.specs import CHANGES, GOOD_CHANGES, NETWORKS, RIGHT, WRONG, Spec, causes_of, network
+from tests.bitcoin.specs import CHANGES, GOOD_CHANGES, NAMES, NETWORKS, RIGHT, WRONG, Spec, causes_of, network
 
 KEY = "default/net"
 GONE_AT_ONCE = Options(grace_period_s=0)
@@ -118,10 +118,34 @@ def test_a_network_and_its_groups_have_names_that_labels_can_carry(
 
 
 def test_a_network_without_groups_may_have_a_longer_name(tracker: Tracker) -> None:
-    """As many as before."""
-    tracker.create(NETWORKS, network({"nodes": 1}, "n" * 48))
-    with pytest.raises(Invalid):
-        tracker.create(NETWORKS, network({"nodes": 1}, "n" * 49))
+    """As many letters as before; the limit counts for names that the server makes of a generateName, too."""
+    taken, refused = [], []
+    for metadata in NAMES:
+        try:
+            made = tracker.create(NETWORKS, {**network({"nodes": 1}), "metadata": {"namespace": "default", **metadata}})
+            taken.append(made.metadata.name[:43])
+        except Invalid as error:
+            refused.append(metadata)
+            assert any(field == "metadata.name" for field, _ in causes_of(error)), metadata
+    assert taken == ["n" * 43, "n" * 42 + "-"]
+    assert len(taken) + len(refused) == len(NAMES)
+    with pytest.raises(Invalid, match="may not be more than 48"):
+        tracker.patch(
+            NETWORKS,
+            "default/" + "n" * 49,
+            ApplyPatch(network({"nodes": 1}, "n" * 49)),
+            options=Options(field_manager="a"),
+        )
+
+
+async def test_the_scale_of_both_versions_has_a_selector_and_pods_for_an_autoscaler(tracker: Tracker) -> None:
+    """A HorizontalPodAutoscaler asks for the pods of the selector, and counts them."""
+    tracker.create(NETWORKS, network({"nodes": 3}))
+    status = {"replicas": 2, "readyNodes": 1, "selector": "a.example.com/network=net"}
+    tracker.patch(NETWORKS, KEY, MergePatch({"status": status}), subresource="status")
+    for version in (BITCOIN_NETWORKS, BITCOIN_NETWORKS_V1):
+        scale = tracker.get(version, KEY, subresource="scale")
+        assert (scale.at("spec.replicas"), scale["status"]) == (3, {"replicas": 2, "selector": status["selector"]})
 
 
 def test_each_rule_says_what_to_write_and_is_shown_above() -> None:

@@ -213,7 +213,7 @@ def _base_causes(strategy: Strategy, metadata: Plain) -> list[Cause]:
     base = metadata.get("generateName") or ""
     if not strategy.checks_base:
         return []
-    whole = f"{base[:-1]}a" if base.endswith("-") and len(base) > 1 else base  # a dash may end it
+    whole = f"{base[:-2]}a" if base.endswith("-") and len(base) > 1 else base  # a dash may end it, after any letter
     return Cause.all_wrong("metadata.generateName", base, strategy.name_rule(whole)) if base else []
 
 
