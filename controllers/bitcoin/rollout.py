@@ -8,7 +8,8 @@ A node serves while its pod is ready, not being deleted, and the node at the tip
 
 V-a  At most one node is down by our hand: one that serves is deleted only while all nodes of the network serve.
 V-b  So a majority serves throughout, as far as it is up to us: all but one; 1 of 2; of one node, 0.
-V-c  A pod without a claim, in which something ran, is deleted only while another node is at the tip.
+V-c  A pod without a claim, in which something ran, is deleted only while another node that serves has the height at
+     which it was last heard.
 V-d  A revision with which a node does not come to the tip goes to that node, and to no other.
 V-e  Nodes that do not serve and have an older revision come first. So a spec that is corrected goes on at the node that
      its predecessor broke.
@@ -18,7 +19,7 @@ V-f  Once all nodes come to the tip with the new revision, all have it in the en
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -56,18 +57,19 @@ class Step:
     nodes: int = 0
 
 
-def next_step(members: Sequence[Member], at_tip: frozenset[str]) -> Step:
+def next_step(members: Sequence[Member], at_tip: frozenset[str], heights: Mapping[str, int]) -> Step:
     """
     Return the next step of a rollout, over all groups of a network.
 
-    `at_tip`: the names of the nodes that answered in this pass and are at the tip.
+    `at_tip`: the names of the nodes that answered in this pass and are at the tip. `heights`: the height at which each
+    node was last heard, be it in this pass or before; 0 for one that is not in it.
 
     >>> old = [Member(name=f"net-sts-{at}", group="main", ordinal=at, uid=f"u{at}", is_ready=True) for at in range(3)]
-    >>> next_step(old, frozenset({"net-sts-0", "net-sts-1", "net-sts-2"})).delete.name
-    'net-sts-2'
-    >>> next_step(old, frozenset({"net-sts-0"})).delete.name
-    'net-sts-2'
-    >>> next_step(old, frozenset()).progress
+    >>> next_step(old, frozenset({"net-sts-0", "net-sts-1", "net-sts-2"}), {}).why
+    'replaces net-sts-2'
+    >>> next_step(old, frozenset({"net-sts-0", "net-sts-2"}), {}).why
+    'replaces net-sts-1'
+    >>> next_step(old, frozenset(), {}).progress
     <Progress.BLOCKED: 'Blocked'>
     """
     updated = sum(member.is_updated for member in members)
@@ -87,14 +89,20 @@ def next_step(members: Sequence[Member], at_tip: frozenset[str]) -> Step:
         if member.is_updated and member not in serving:
             why = f"stops until {member.name}, which has what the spec says, is at the tip{_because(member)}"
             return step(Progress.STOPPED, why)
-    for member in [member for member in outdated if member not in serving] or outdated[:1]:
-        if member.has_claim or member.never_ran or any(other is not member for other in serving):
-            return step(Progress.REPLACING, f"replaces {member.name}", member)
-    name = outdated[0].name
+
+    def may_go(member: Member) -> bool:
+        height = heights.get(member.name, 0)
+        others = [other for other in serving if other is not member and heights.get(other.name, 0) >= height]
+        return member.has_claim or member.never_ran or bool(others)
+
+    candidates = [member for member in outdated if member not in serving] or outdated
+    for member in filter(may_go, candidates):
+        return step(Progress.REPLACING, f"replaces {member.name}", member)
+    name = candidates[0].name
     return step(
         Progress.BLOCKED,
-        f"does not replace {name}, which has its chain in its pod alone, while no other node is at the tip; add a "
-        f"node, or delete pod {name} if its chain may be lost",
+        f"does not replace {name}, which has its chain in its pod alone, while no other node is at the tip and at its "
+        f"height; add a node, or delete pod {name} if its chain may be lost",
     )
 
 

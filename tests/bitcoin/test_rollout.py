@@ -1,0 +1,301 @@
+"""
+What a rollout never does, whatever happens around it, and that it ends.
+
+A small network is played: pods die and come back, nodes are slow, silent or lost, the spec changes to what works and to
+what does not. Only `next_step` deletes on our behalf; the rest of the play is the weather.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctrlkit.bitcoin.facts import Member
+from ctrlkit.bitcoin.rollout import Progress, Step, next_step
+from tests.support.effort import tries
+
+
+def member(ordinal: int, **fields: object) -> Member:
+    shape = {"uid": f"u{ordinal}", "is_ready": True, "has_claim": True} | fields
+    return Member(name=f"net-sts-{ordinal}", group="main", ordinal=ordinal, **shape)  # type: ignore[arg-type]
+
+
+def step(*members: Member, at_tip: set[int] | None = None, heights: dict[int, int] | None = None) -> Step:
+    tips = {other.ordinal for other in members} if at_tip is None else at_tip
+    names = frozenset(f"net-sts-{ordinal}" for ordinal in tips)
+    return next_step(members, names, {f"net-sts-{ordinal}": height for ordinal, height in (heights or {}).items()})
+
+
+def test_nodes_that_have_what_the_spec_says_need_nothing() -> None:
+    """Not even those that are not at the tip: a rollout is no repair."""
+    done = step(member(0, is_updated=True), member(1, is_updated=True, is_ready=False), at_tip={0})
+    assert (done.progress, done.why, done.updated, done.nodes) == (Progress.DONE, "", 2, 2)
+
+
+def test_the_last_node_goes_first_and_the_next_waits_for_it() -> None:
+    """Until the one before is at the tip again."""
+    old, gone = member(0), member(1, uid="", is_ready=False)
+    assert step(member(0), member(1)).delete == member(1)
+    assert step(old, gone).why == "waits for pod net-sts-1"
+    slow = step(old, member(1, is_updated=True), at_tip={0})
+    assert (slow.progress, slow.updated, slow.nodes) == (Progress.STOPPED, 1, 2)
+    assert step(old, member(1, is_updated=True)).delete == old
+
+
+def test_a_version_that_does_not_come_up_is_told_with_its_cause() -> None:
+    """In words that do not change while the facts do not."""
+    broken = member(2, is_updated=True, is_ready=False, trouble="image x:1 cannot be pulled")
+    stopped = step(member(0), member(1), broken, at_tip={0, 1})
+    assert stopped.why == (
+        "stops until net-sts-2, which has what the spec says, is at the tip: image x:1 cannot be pulled"
+    )
+
+
+def test_a_corrected_spec_goes_on_at_the_node_that_was_broken() -> None:
+    """It is outdated now, and replacing it takes nothing down."""
+    broken = member(1, is_ready=False)
+    assert step(member(0), broken, member(2), at_tip={0, 2}).delete == broken
+    untouched = member(0, is_updated=True), member(2, is_updated=True)
+    assert step(untouched[0], broken, untouched[1], at_tip={0, 2}).delete == broken
+
+
+def test_the_only_node_is_restarted_if_its_chain_is_on_a_claim() -> None:
+    """Otherwise a person has to say that it may be lost, or add a node that takes it."""
+    assert step(member(0)).progress == Progress.REPLACING
+    alone = step(member(0, has_claim=False))
+    assert (alone.progress, "add a node, or delete pod net-sts-0" in alone.why) == (Progress.BLOCKED, True)
+    assert step(member(0, has_claim=False, never_ran=True), at_tip=set()).progress == Progress.REPLACING
+    assert step(member(0, has_claim=False), member(1, has_claim=False, is_updated=True)).delete is not None
+
+
+def test_a_pod_that_may_know_more_than_all_others_is_kept() -> None:
+    """One node lost its chain and is alone in answering; the other is silent, and was heard at more."""
+    silent, empty = member(0, has_claim=False, is_ready=False), member(1, has_claim=False)
+    assert step(silent, empty, at_tip={1}, heights={0: 10, 1: 0}).progress == Progress.BLOCKED
+    assert step(silent, empty, at_tip={1}, heights={0: 10, 1: 10}).delete == silent
+
+
+def test_a_network_without_nodes_has_what_the_spec_says() -> None:
+    """There is nothing that could be outdated."""
+    assert step().progress == Progress.DONE
+
+
+# ---- the play --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Node:
+    """A node of the play. `pod` is the number of its pod, 0 while there is none."""
+
+    pod: int = 0
+    revision: int = 0
+    runs: bool = False
+    ran: bool = False
+    height: int = 0
+    synced: bool = False
+    terminating: bool = False
+
+
+@dataclass
+class Play:
+    """A network, the revisions of its spec, and what is known of both."""
+
+    nodes: list[Node]
+    claims: bool
+    wanted: int = 1
+    revisions: int = 1
+    broken: set[int] = field(default_factory=set)
+    pods: int = 0
+    heard: dict[int, int] = field(default_factory=dict)
+    down_by_us: set[int] = field(default_factory=set)
+
+    def serves(self, node: Node) -> bool:
+        return node.runs and node.synced and not node.terminating
+
+    def serving(self) -> list[int]:
+        return [at for at, node in enumerate(self.nodes) if self.serves(node)]
+
+    def look(self) -> Step:
+        """One pass of the controller."""
+        for at, node in enumerate(self.nodes):
+            if node.runs:
+                self.heard[at] = node.height
+        members = [
+            Member(
+                name=f"net-sts-{at}",
+                group="main",
+                ordinal=at,
+                uid=str(node.pod or ""),
+                is_ready=node.runs and not node.terminating,
+                is_deleting=node.terminating,
+                is_updated=bool(node.pod) and not node.terminating and node.revision == self.wanted,
+                has_claim=self.claims,
+                never_ran=not node.ran,
+            )
+            for at, node in enumerate(self.nodes)
+        ]
+        at_tip = frozenset(f"net-sts-{at}" for at in self.serving())
+        heights = {f"net-sts-{at}": height for at, height in self.heard.items()}
+        return next_step(members, at_tip, heights)
+
+    def act(self) -> Step:
+        """One pass, and the deletion that it asks for, with what must not be."""
+        found, serving = self.look(), self.serving()
+        if found.delete is None:
+            return found
+        at = found.delete.ordinal
+        node = self.nodes[at]
+        assert str(node.pod or None) == found.delete.uid
+        assert node.revision != self.wanted, "what is right was deleted"
+        if at in serving:
+            assert len(serving) == len(self.nodes), "a node was taken down while another one is"
+            self.down_by_us.add(at)
+        least = len(self.nodes) - 1 if len(self.nodes) < 3 else len(self.nodes) // 2 + 1
+        assert len(set(serving) - {at}) >= min(len(serving), least), "less than a majority is left"
+        if not self.claims and node.ran:
+            others = [self.nodes[other].height for other in serving if other != at]
+            assert max(others, default=-1) >= self.heard.get(at, 0), "the only copy of a chain was deleted"
+        unproven = {other.revision for other in self.nodes if other.pod and not self.serves(other)} & {self.wanted}
+        assert not unproven, "a revision went on that has not come up"
+        self.end(at)
+        return found
+
+    def end(self, at: int) -> None:
+        """The pod begins to go; its node is down."""
+        node = self.nodes[at]
+        node.runs, node.synced, node.terminating = False, False, bool(node.pod)
+
+    def proceed(self, at: int) -> None:
+        """Kubernetes and bitcoind do the next thing for a node."""
+        node = self.nodes[at]
+        if node.terminating:
+            kept = node.height if self.claims else 0
+            self.nodes[at] = Node(height=kept)
+            if not self.claims:
+                self.heard.pop(at, None)  # another pod: what was heard of the one before says nothing
+        elif not node.pod:
+            self.pods += 1
+            node.pod, node.revision = self.pods, self.wanted
+        elif node.revision not in self.broken:
+            node.runs = node.ran = True
+            node.height = max([node.height, *(other.height for other in self.nodes if other.runs)])
+            node.synced = True
+            self.down_by_us.discard(at)
+
+    def is_done(self) -> bool:
+        return all(node.pod and node.revision == self.wanted and self.serves(node) for node in self.nodes)
+
+
+def proceed(play: Play, number: int) -> None:
+    play.proceed(number % len(play.nodes))
+    play.proceed(number % len(play.nodes))
+
+
+def proceed_everywhere(play: Play, _: int) -> None:
+    for at in range(len(play.nodes)):
+        play.proceed(at)
+
+
+def change_the_spec(play: Play, number: int) -> None:
+    """To something new, of which every third does not work."""
+    play.revisions += 1
+    play.wanted = play.revisions
+    if number % 3 == 0:
+        play.broken.add(play.wanted)
+
+
+def go_back_to_an_earlier_spec(play: Play, number: int) -> None:
+    play.wanted = number % play.revisions + 1
+
+
+def lose_a_pod(play: Play, number: int) -> None:
+    play.end(number % len(play.nodes))
+
+
+def silence_a_node(play: Play, number: int) -> None:
+    play.nodes[number % len(play.nodes)].runs = False
+
+
+def slow_a_node(play: Play, number: int) -> None:
+    play.nodes[number % len(play.nodes)].synced = False
+
+
+def mine(play: Play, number: int) -> None:
+    """A node that serves has new blocks; either all others that serve have them, too, or it alone for now."""
+    serving = play.serving()
+    if serving:
+        height = max(play.nodes[at].height for at in serving) + 1
+        for at in serving if number % 2 else [serving[number % len(serving)]]:
+            play.nodes[at].height = height
+
+
+WEATHER: Final = (
+    *(proceed, proceed_everywhere, change_the_spec, go_back_to_an_earlier_spec, mine),
+    *(lose_a_pod, silence_a_node, slow_a_node),
+)
+HISTORIES: Final = tries(20, thorough=200)
+
+
+@given(seed=st.integers(0))
+def test_for_any_history_of_failures_and_changes_a_rollout_is_careful_and_ends(seed: int) -> None:
+    """V-a to V-f; in the end the weather is good, and all nodes get what the spec says, or a person is asked."""
+    for number in range(HISTORIES):
+        chance = random.Random(seed + number)
+        play = Play([Node() for _ in range(chance.randint(1, 5))], claims=chance.random() < 0.5)
+        weather = chance.sample(WEATHER, chance.randint(2, len(WEATHER)))  # much of one thing, and then of another
+        for _ in range(chance.randint(0, 60)):
+            chance.choice((*weather, proceed_everywhere))(play, chance.randint(0, 11))
+            if chance.random() < 0.7:
+                play.act()
+            assert len(play.down_by_us) <= 1
+        play.broken.discard(play.wanted)
+        assert comes_to_its_end(play)
+
+
+def comes_to_its_end(play: Play) -> bool:
+    for _ in range(12 * len(play.nodes) + 12):
+        proceed_everywhere(play, 0)
+        if play.act().progress is Progress.BLOCKED:
+            return not play.claims
+    return play.is_done() and play.look().progress is Progress.DONE
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 5, 12])
+def test_a_broken_version_goes_to_one_node_and_a_corrected_one_to_all(nodes: int) -> None:
+    """The others serve on; then the broken node is the first."""
+    play = Play([Node() for _ in range(nodes)], claims=True)
+    for _ in range(3):
+        for at in range(nodes):
+            play.proceed(at)
+    play.wanted, play.broken = 2, {2}
+    for _ in range(10):
+        play.act()
+        for at in range(nodes):
+            play.proceed(at)
+    assert [node.revision for node in play.nodes].count(2) == 1
+    assert len(play.serving()) == nodes - 1
+    play.wanted = 3
+    first = play.act()
+    assert first.delete is not None
+    assert first.delete.ordinal == nodes - 1
+    for _ in range(5 * nodes):
+        for at in range(nodes):
+            play.proceed(at)
+        play.act()
+    assert play.is_done()
+
+
+def test_a_pod_that_is_being_deleted_counts_as_missing() -> None:
+    """Whatever it still says of itself."""
+    leaving = replace(member(1), is_deleting=True)
+    assert step(member(0), leaving).progress == Progress.WAITING
+
+
+def test_a_node_at_the_tip_serves_only_while_its_pod_is_ready() -> None:
+    """What answers the controller may answer nobody else."""
+    assert step(member(0, is_ready=False), member(1)).delete == member(0, is_ready=False)
