@@ -23,6 +23,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from ctrlkit.bitcoin.rotation import next_config
 from ctrlkit.bitcoin.rpc import (
     BadCredentials,
     Code,
@@ -346,3 +347,25 @@ async def test_the_command_line_client_ends_with_the_code_of_the_error(kind: Kin
             "",
             "error: incorrect rpcuser or rpcpassword (authorization failed)\n",
         )
+
+
+@pytest.mark.long
+async def test_a_node_accepts_each_pair_whose_line_stands_in_its_configuration(tmp_path: Path) -> None:
+    """rpcauth lines as rotation.py writes them, two of one user; what has no line is refused."""
+    host, first, second = own_address(1), CREDENTIALS, Credentials(user=CREDENTIALS.user, password="b-password")
+    begun = next_config(None, first, salt="7d9ba5ae63c3d4dc", all_updated=True)
+    both = next_config(begun, second, salt="30583ff4fe65a67e", all_updated=False)
+    conf = tmp_path / "bitcoin.conf"
+    conf.write_text("".join(f"rpcauth={line}\n" for line in both.auth))
+    flags = [flag for flag in node_flags(host, tmp_path / host) if not flag.startswith(("-rpcuser", "-rpcpassword"))]
+    child = await start([*await program(Kind.REAL), *flags, f"-conf={conf}"])
+    try:
+        async with RpcClient() as client:
+            for pair in (first, second):
+                node = client.node(host, pair)
+                await wait_until(f"{node} serves", partial(serves, node))
+            with pytest.raises(BadCredentials):
+                await client.node(host, Credentials(user=first.user, password="another")).block_count()
+    finally:
+        child.kill()
+        await child.communicate()
