@@ -23,6 +23,7 @@ ADDRESSES = {"10.0.0.1": NODE, "10.0.0.2": OTHER, "10.0.0.9": NOBODY}
 CALLS: dict[str, tuple[Any, ...]] = {
     "add_node": ("10.0.0.7",),
     "remove_node": ("10.0.0.7",),
+    "connect": ("10.0.0.9",),
     "disconnect": ("10.0.0.7",),
     "generate": (1,),
 }
