@@ -71,15 +71,18 @@ def arguments(spec: Spec) -> tuple[str, ...]:
     """
     Return the arguments of bitcoind, the same for all groups of a network.
 
+    RPC is bound to `::` first, which takes IPv4 as well; `0.0.0.0` is for machines without IPv6. The other way round a
+    pod with IPv6 alone could not be called.
+
     >>> arguments(Spec(nodes=1))[2:6]
-    ('-regtest', '-port=18444', '-rpcport=18332', '-rpcbind=0.0.0.0')
+    ('-regtest', '-port=18444', '-rpcport=18332', '-rpcbind=::')
     """
     _, p2p, _ = ports_of(spec)
     return (
         *cli_arguments(spec)[:-1],
         f"-port={p2p}",
         cli_arguments(spec)[-1],
-        *("-rpcbind=0.0.0.0", "-rpcbind=::", "-rpcallowip=0.0.0.0/0", "-rpcallowip=::/0"),
+        *("-rpcbind=::", "-rpcbind=0.0.0.0", "-rpcallowip=::/0", "-rpcallowip=0.0.0.0/0"),
         *(f"-addnode={peer}" for peer in spec.peers),
     )
 

@@ -72,10 +72,10 @@ def test_arguments_have_what_core_takes_for_one_chain_alone() -> None:
         "-regtest",
         "-port=18444",
         "-rpcport=18332",
-        "-rpcbind=0.0.0.0",
         "-rpcbind=::",
-        "-rpcallowip=0.0.0.0/0",
+        "-rpcbind=0.0.0.0",
         "-rpcallowip=::/0",
+        "-rpcallowip=0.0.0.0/0",
         "-addnode=192.0.2.1:18444",
     )
 
