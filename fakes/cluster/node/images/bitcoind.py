@@ -182,11 +182,11 @@ def simulated_bitcoind() -> Image:
 
     They are of the release of Bitcoin Core that the tag of a pod's image names, if it names one.
     """
-    program = (sys.executable, "-m", "ctrlkit.fakes.bitcoind")
+    module = ("-m", "ctrlkit.fakes.bitcoind")
     home = Path(ctrlkit.__file__).parent.parent
     return bitcoind_image(
-        daemon=program,
-        cli=(*program, "cli"),
+        daemon=(sys.executable, *module),
+        cli=(sys.executable, "-S", *module, "cli"),  # it needs no packages, and starts in half of the time
         own=("-disablewallet", "-release={tag}"),
         cli_own=("-release={tag}",),
         chains=_CHAINS,

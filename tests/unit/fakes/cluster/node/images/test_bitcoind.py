@@ -110,7 +110,7 @@ def test_simulated_nodes_take_the_same_flags() -> None:
     argv = image.command_line(("bitcoind",), ARGUMENTS, where)
     assert argv[: len(python) + 1] == (*python, OWN[1])
     assert "-release=29.1" in argv
-    assert image.command_line(("bitcoin-cli", "stop"), (), where)[:4] == (*python, "cli")
+    assert image.command_line(("bitcoin-cli", "stop"), (), where)[:5] == (python[0], "-S", *python[1:], "cli")
 
 
 # ---- what does not ---------------------------------------------------------------------------------------------------
