@@ -121,12 +121,11 @@ def test_a_network_without_groups_may_have_a_longer_name(tracker: Tracker) -> No
     """As many letters as before; the limit counts for names that the server makes of a generateName, too."""
     taken, refused = [], []
     for metadata in NAMES:
+        body = {**network({"nodes": 1}), "metadata": {"namespace": "default", **metadata}}
         try:
-            made = tracker.create(NETWORKS, {**network({"nodes": 1}), "metadata": {"namespace": "default", **metadata}})
-            taken.append(made.metadata.name[:43])
+            taken.append(tracker.create(NETWORKS, body).metadata.name[:43])
         except Invalid as error:
-            refused.append(metadata)
-            assert any(field == "metadata.name" for field, _ in causes_of(error)), metadata
+            refused += [field for field, _ in causes_of(error) if field == "metadata.name"][:1]
     assert taken == ["n" * 43, "n" * 42 + "-"]
     assert len(taken) + len(refused) == len(NAMES)
     with pytest.raises(Invalid, match="may not be more than 48"):

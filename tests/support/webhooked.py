@@ -16,7 +16,7 @@ from ctrlkit.client import Client
 from ctrlkit.crd import definition_of
 from ctrlkit.errors import NotFound
 from ctrlkit.manager.webhooks.options import WebhookServing
-from ctrlkit.model import Definition
+from ctrlkit.model import AnyResource, Definition
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, PODS
 from ctrlkit.webhooks import Webhook
 
@@ -129,13 +129,13 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    client: Client, serving: WebhookServing, webhooks: Iterable[Webhook] = WEBHOOKS
+    client: Client, serving: WebhookServing, webhooks: Iterable[Webhook] = WEBHOOKS, *, watched: AnyResource = CACHES
 ) -> AsyncIterator[Running]:
-    """Run the program in a block."""
+    """Run the program in a block; it watches a kind."""
     manager = Manager(client, webhook_serving=serving)
     for each in webhooks:
         manager.add_webhook(each)
-    manager.informer(CACHES)
+    manager.informer(watched)
     stop = asyncio.Event()
     task = asyncio.create_task(manager.run(stop))
     try:
