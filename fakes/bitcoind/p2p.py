@@ -172,7 +172,9 @@ class Peers:
             return
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(*address, limit=_LINE_BYTES_MAX)
+                reader, writer = await asyncio.open_connection(
+                    *address, limit=_LINE_BYTES_MAX, local_addr=(self._address[0], 0)
+                )
         except (OSError, ValueError, OverflowError):  # nobody answers, or this is no address
             return
         self._begin(reader, writer, name=entry, inbound=False)
