@@ -228,7 +228,7 @@ def _missing(network: BitcoinNetwork, findings: Findings) -> Iterator[Trouble]:
         yield findings.blocked
     if not findings.members:
         yield Trouble(Reason.NO_NODES, "the spec asks for no nodes")
-    if findings.credentials is not None:
+    if findings.credentials is not None and not findings.said:
         yield _no_credentials(findings.credentials)
     failing = [one for one in findings.members if one.trouble]
     if failing:
@@ -307,7 +307,7 @@ def _progressing(network: BitcoinNetwork, findings: Findings) -> Iterator[Condit
         yield _false(PROGRESSING, findings.blocked.reason, findings.blocked.message)
     if network.spec.paused:
         yield _false(PROGRESSING, Reason.PAUSED, _PAUSED)
-    if findings.credentials is not None:
+    if findings.credentials is not None and not findings.said:
         trouble = _no_credentials(findings.credentials)
         yield _false(PROGRESSING, trouble.reason, trouble.message)
     if step is not None and step.progress in _ROLLOUTS and not findings.made_before:
@@ -401,14 +401,15 @@ def _up_to_date(network: BitcoinNetwork, findings: Findings) -> Iterator[Conditi
         yield _false(UP_TO_DATE, Reason.CHANGE_REFUSED, f"a change is not made: {findings.refused}")
     if findings.made_before:
         yield _false(UP_TO_DATE, Reason.MADE_BEFORE, findings.made_before)
+    if network.spec.paused:
+        yield _unknown(UP_TO_DATE, Trouble(Reason.PAUSED, _PAUSED))
     if findings.step is None and not all(one.is_updated for one in findings.members):
         yield _false(UP_TO_DATE, Reason.ROLLING_OUT, "the spec is about to be brought to the nodes")
-    if step is not None and step.progress in _ROLLOUTS and network.spec.paused:
-        told = f"{step.updated} of {_nodes(step.nodes)} have what the spec says; {_PAUSED}"
-        yield _false(UP_TO_DATE, Reason.PAUSED, told)
     if step is not None and step.progress in _ROLLOUTS:
         yield _of_rollout(UP_TO_DATE, step, findings)
-    told = f"all {count} nodes have what the spec says" if count != 1 else "the one node has what the spec says"
+    told = {0: "there are no nodes", 1: "the one node has what the spec says"}.get(
+        count, f"all {count} nodes have what the spec says"
+    )
     if findings.newer_image:
         told += f"; a new network would get image {findings.newer_image}: name it in spec.image to roll it out"
         yield _true(UP_TO_DATE, Reason.NEWER_DEFAULT, told)

@@ -159,7 +159,7 @@ def test_for_any_findings_a_network_is_available_only_if_nothing_is_missing(
     all_serve = bool(findings.members) and all(
         findings.state(one) is NodeState.AT_TIP and not one.trouble for one in findings.members
     )
-    nothing_wrong = findings.blocked is None and findings.credentials is None
+    nothing_wrong = findings.blocked is None and (findings.credentials is None or bool(findings.said))
     if conditions["Available"][0] == "True":
         assert all_serve
         assert nothing_wrong
@@ -387,7 +387,19 @@ FINE = {
             {"paused": True},
             [{}, {"is_updated": False}],
             {},
-            {"Progressing": ("False", Reason.PAUSED), "UpToDate": ("False", Reason.PAUSED)},
+            {"Progressing": ("False", Reason.PAUSED), "UpToDate": ("Unknown", Reason.PAUSED)},
+        ),
+        (
+            {"paused": True},
+            [{}, {}],
+            {},
+            {"Progressing": ("False", Reason.PAUSED), "UpToDate": ("Unknown", Reason.PAUSED)},
+        ),
+        (
+            {"secret": "s"},
+            [{}, {}],
+            {"credentials": NO_SECRET},
+            {"CredentialsAvailable": ("False", Reason.SECRET_NOT_FOUND)},
         ),
         ({}, [{}, {}], {"step": None}, {}),
         ({}, [{}, {"is_updated": False}], {"step": None}, {"UpToDate": ("False", Reason.ROLLING_OUT)}),
@@ -448,6 +460,7 @@ def test_each_finding_leads_to_its_conditions(
         ({"chain": "main"}, [{}, {}], {}, "Available", "all 2 nodes are ready and at the tip"),
         ({}, [{}, {}], {}, "Progressing", "the network has the 2 nodes it asks for"),
         ({}, [], {}, "Progressing", "the network rests"),
+        ({}, [], {}, "UpToDate", "there are no nodes"),
         (
             {},
             [{}] + [GONE] * 12,
@@ -513,7 +526,7 @@ def test_each_finding_leads_to_its_conditions(
         ),
         (
             {},
-            [{}],
+            [GONE],
             {"credentials": NO_SECRET},
             "Available",
             "the nodes wait for credentials: secret s does not exist; create it",

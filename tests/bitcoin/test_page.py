@@ -127,6 +127,7 @@ def test_numbers_are_those_of_the_code() -> None:
     assert rows["entries of one node's list that a pass changes"] == f"{asking.CHANGES_MAX}"
     assert f"up to {asking.AGAIN_S:g} s" in rows["a settled network's nodes are asked"]
     assert rows["a new connection is waited for"].startswith(f"{asking.YOUNG_S:g} s")
+    assert f"had {asking.EARLIER_S:g} s before" in rows["a node is behind"]
     assert f"fails {asking.FALLS_MAX} times within {asking.STEADY_S:g} s" in PAGE
     assert rows["a start, with what it replays or reindexes"] == f"{layout.STARTUP_LIMIT_S // 3600} h"
     assert f"after {owned.GROW_RETRY_S / 60:g} minutes" in rows["a claim that may not grow"]
