@@ -59,7 +59,7 @@ _CALLS_KEPT: Final = 100_000
 class Block:
     """A block, which knows the one before it: so a chain is its last block, and chains share their beginnings."""
 
-    parent: Block | None
+    parent: Block | None = field(repr=False)
     height: int
     hash: str
     time: datetime
@@ -252,7 +252,7 @@ class MemoryNodes:
     def add_strangers(self, node: str, count: int) -> None:
         """Put so many nodes that are nowhere on the list of a node."""
         run = self._run(node)
-        strangers = (f"198.18.{number // 250}.{number % 250 + 1}" for number in range(count))
+        strangers = (f"100.64.{number // 250}.{number % 250 + 1}" for number in range(count))
         run.added |= {stranger: stranger for stranger in strangers}
 
     def partition(self, *sets: Collection[str]) -> None:
