@@ -151,10 +151,8 @@ def _not_gone(pod: Pod, now: datetime) -> str:
         return (
             f"its pod was deleted and waits for finalizer {shown(pod.metadata.finalizers[0])}; see who has put it there"
         )
-    step = f"see kubectl describe pod {pod.metadata.name}, and kubectl get node {where}".removesuffix(
-        ", and kubectl get node "
-    )
-    return f"its pod was to have ended by now and is still there; {step}"
+    machine = f", and kubectl get node {where}" if where else ""
+    return f"its pod was to have ended by now and is still there; see kubectl describe pod {pod.metadata.name}{machine}"
 
 
 def _failed(pod: Pod) -> str:
