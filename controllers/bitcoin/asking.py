@@ -10,8 +10,8 @@ A-b  A node that fails is asked again after 1, 2, 4 ... seconds, AGAIN_S at most
      readiness being another, or the credentials, it is asked at once.
 A-c  A node that fails again and again, and answers between, is `Unsteady` until it did only one of both for STEADY_S.
      What is said of it then stays the same, and it is asked no more often than a node that fails.
-A-d  What is remembered is bounded by the nodes of each network, and gone with `forget`; the lists that nodes have are
-     not among it.
+A-d  What is remembered is bounded by the nodes of each network, and gone with `forget`; of the lists that nodes
+     have only the entries of nodes are among it.
 """
 
 from __future__ import annotations
@@ -103,6 +103,14 @@ class _Network:
     picture: object = None
     """What the last visit showed: another one is a change."""
 
+    last: Visit = field(default_factory=Visit)
+    """What the last one found, and of each list the entries that lead to nodes."""
+
+    def is_same(self, member: Member) -> bool:
+        """Whether a node has the pod of the last visit, and is as ready."""
+        node = self.nodes.get(member.name)
+        return node is not None and (node.uid, node.is_ready) == (member.uid, member.is_ready)
+
 
 @dataclass(slots=True)
 class _Found:
@@ -169,6 +177,14 @@ class NodeCalls:
                     "peers_changed", network=str(network), node=name, added=one.added, removed=one.removed
                 )
         return _outcome(known, members, found, mesh)
+
+    def remembered(self, network: ObjectKey, members: Sequence[Member]) -> Visit:
+        """Return what the last visit found, of the nodes that have the same pod as then."""
+        known = self._networks.get(network)
+        if known is None:
+            return Visit()
+        same = {member.name for member in members if known.is_same(member)}
+        return replace(known.last, said={name: what for name, what in known.last.said.items() if name in same})
 
     def forget(self, network: ObjectKey) -> None:
         """Drop what is remembered of a network that is gone."""
@@ -260,7 +276,20 @@ def _outcome(known: _Network, members: Sequence[Member], found: Mapping[str, _Fo
         young=frozenset(name for name, node in known.nodes.items() if node.young_until > now),
         unfinished=frozenset(name for name, one in found.items() if one.is_unfinished),
     )
+    known.last = replace(visit, said=_of_members(said, members, mesh))
     return replace(visit, again_s=_again_s(known, assess(members, visit, mesh), visit, now))
+
+
+def _of_members(said: Mapping[str, Said], members: Sequence[Member], mesh: Mesh) -> Mapping[str, Said]:
+    """Return what nodes said, with no entries of their lists but those that lead to nodes of the network."""
+    ours = {entry for member in members if member.address for entry in mesh.entries(member.address)}
+
+    def bounded(what: Said) -> Said:
+        if not isinstance(what, Answer):
+            return what
+        return replace(what, added={entry: what.added[entry] for entry in ours & what.added.keys()})
+
+    return {name: bounded(what) for name, what in said.items()}
 
 
 def _again_s(known: _Network, health: Health, visit: Visit, now: float) -> float:

@@ -11,24 +11,21 @@ all secrets of the cluster. Nothing here shows a value, whatever fails.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ctrlkit import clock
 from ctrlkit.bitcoin import names
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork
 from ctrlkit.bitcoin.objects import SECRETS, Secret
+from ctrlkit.bitcoin.reasons import Reason, Trouble
 from ctrlkit.bitcoin.rpc import Credentials
-from ctrlkit.bitcoin.status import Reason, Trouble
-from ctrlkit.bitcoin.types import BitcoinNetwork as FormerNetwork
 from ctrlkit.client import Client
 from ctrlkit.errors import AlreadyExists, BadRequest, DecodeError, Forbidden, NotFound
 from ctrlkit.model import ObjectKey, ObjectMeta, to_plain
 
 USER_KEY: Final = "BC_RPC_USER"
 PASSWORD_KEY: Final = "BC_RPC_PASSWORD"
-DEFAULT_CREDENTIALS: Final = Credentials(user="user", password="password")
 
 REREAD_S: Final = 300.0
 """Seconds until a Secret that was good is read again."""
@@ -136,59 +133,10 @@ class CredentialStore:
             return Trouble(Reason.SECRET_INCOMPLETE, f"secret {key.name} cannot be decoded; its values must be base64")
 
 
-class CredentialSource:
-    """
-    Reads Secrets and caches the credentials until `forget`.
-
-    Errors  Those of the client, except BadRequest, NotFound, Forbidden and DecodeError, which are returned as Trouble.
-    """
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._remembered: dict[ObjectKey, tuple[str, Credentials]] = {}
-
-    async def read(self, network: FormerNetwork) -> Credentials | Trouble:
-        """Return the credentials of a network's nodes: from its Secret if it names one, else the defaults."""
-        key, name = network.metadata.key, network.spec.secret
-        if not name:
-            return DEFAULT_CREDENTIALS
-        remembered = self._remembered.get(key)
-        if remembered is not None and remembered[0] == name:
-            return remembered[1]
-        found = await self._fetch(key.namespace, name)
-        if isinstance(found, Credentials):
-            self._remembered[key] = (name, found)
-        return found
-
-    def forget(self, network: ObjectKey) -> None:
-        """Read the Secret of this network again when it is needed next."""
-        self._remembered.pop(network, None)
-
-    async def _fetch(self, namespace: str, name: str) -> Credentials | Trouble:
-        try:
-            secret = await self._client.get(SECRETS, ObjectKey(namespace, name))
-        except BadRequest:  # an older definition, or none, let it through
-            return Trouble(Reason.SECRET_NOT_FOUND, f"no secret can have the name {name[:64]!r}; correct spec.secret")
-        except NotFound:
-            return Trouble(Reason.SECRET_NOT_FOUND, f"secret {name} does not exist; create it, with {_KEYS}")
-        except Forbidden:
-            return Trouble(
-                Reason.SECRET_FORBIDDEN, f"the controller may not read secret {name}; allow it to get secrets"
-            )
-        except DecodeError:
-            return Trouble(Reason.SECRET_INCOMPLETE, f"secret {name} cannot be decoded; its values must be base64")
-        return credentials_in(secret, name)
-
-
-class _HasData(Protocol):
-    @property
-    def data(self) -> Mapping[str, bytes] | None: ...
-
-
 _KEYS: Final = f"{USER_KEY} and {PASSWORD_KEY}"
 
 
-def credentials_in(secret: _HasData, name: str, *, way_out: str = "") -> Credentials | Trouble:
+def credentials_in(secret: Secret, name: str, *, way_out: str = "") -> Credentials | Trouble:
     """
     Read the credentials in a Secret, or say why it cannot be used, without showing a value.
 

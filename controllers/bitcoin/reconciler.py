@@ -1,123 +1,161 @@
 """
-Reconciles a network: creates and repairs its children, connects its nodes, and writes its status.
+Reconciles a network: sees to its objects, asks its nodes, connects them, and rolls out what changed, node by node.
 
-    Service, StatefulSet ⇒ pods ⇒ credentials ⇒ lists of the nodes ⇒ status
+    1 read          what the caches show of it
+    2 credentials   those that are wanted, in force, and accepted
+    3 objects       created, repaired, and removed where the spec lost them
+    4 status        before any node is called, where it tells something new
+    5 ask           all nodes at once, and
+    6 connect       those that are to know each other, in one budget of time for both
+    7 assess        which nodes are connected, and at the tip
+    8 roll out      at most one pod is deleted
+    9 status        and Events, and when to come again
 
-It reads caches, the network's Secret, and the nodes themselves.
+Owns     Nothing of a network. Between passes ConfigStore and CredentialStore remember Secrets for some minutes,
+         NodeCalls which nodes fail and until when, EventReader what Events said, OwnedObjects what it applied; all of
+         them forget a network that is gone, and a new controller does without. What has to last is on the server: how
+         far a rotation is in the Secret NAME-config, what a pod was made of in its annotations.
 
-B-a  A settled network costs no API call: the lists of its nodes are read, and nothing is written.
-B-b  Every reconcile compares the lists; there is one at least every CHECK_S while a node is ready.
-B-c  A failing node does not affect the others; the network is retried with back-off until all are connected.
+B-a  A settled network costs no write. Its Secrets are read every few minutes, its nodes every CHECK_S.
+B-b  Every pass compares what the nodes see with what they should; there is one at least every CHECK_S.
+B-c  A failing node affects no other, and all nodes of a network together hold up a pass for one budget of time.
 B-d  Each trouble leads to one Warning event when it comes up, and one when it changes.
-B-e  A network that is being deleted is left alone; the garbage collector deletes its children.
+B-e  A network that is being deleted is left alone, and the garbage collector deletes its objects; with the deletion
+     policy Orphan they lose their owner first, and stay.
+B-f  A new spec is told in the status before any node is called. A status leads to no pass.
+B-g  A pass deletes one pod at most, the very one that it looked at, and only where rollout.py allows it.
+B-h  Of a paused network nothing is changed but the status.
+
+A pass may be cut off at any await; the next one sees what it did, and does the rest. The Secret NAME-config is written
+before a StatefulSet that has its digest, and credentials come into force in it before anybody calls with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
-from ctrlkit.bitcoin import mesh
-from ctrlkit.bitcoin.children import Blocked, Children
-from ctrlkit.bitcoin.credentials import CredentialSource
-from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind, RpcError
-from ctrlkit.bitcoin.status import Findings, Trouble, new_troubles, node_statuses, refused_status, status_of
-from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, BitcoinNetwork, NodeStatus, Pod, Service, StatefulSet, Status
-from ctrlkit.cache import Lister
+from ctrlkit.bitcoin.asking import CHANGES_MAX, NodeCalls
+from ctrlkit.bitcoin.caches import Caches
+from ctrlkit.bitcoin.facts import Member, Visit
+from ctrlkit.bitcoin.health import assess
+from ctrlkit.bitcoin.layout import members_of
+from ctrlkit.bitcoin.mesh import Mesh, mesh_of
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, Status
+from ctrlkit.bitcoin.objects import PODS
+from ctrlkit.bitcoin.owned import Blocked
+from ctrlkit.bitcoin.providing import Provided, Provider
+from ctrlkit.bitcoin.reporting import Report
+from ctrlkit.bitcoin.rollout import Step, next_step
+from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind
+from ctrlkit.bitcoin.status import Findings, refused_status, status_of
+from ctrlkit.bitcoin.troubles import Troubles
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Outcome, Request, RequeueAfter
-from ctrlkit.errors import CtrlkitError, DecodeError, NotFound, TerminalError
+from ctrlkit.errors import DecodeError, NotFound, TerminalError
 from ctrlkit.events import EventRecorder, EventType
-from ctrlkit.model import MergePatch, ObjectKey, ObjectMeta, Unstructured
+from ctrlkit.model import ObjectKey, ObjectMeta, Unstructured
 
 CHECK_S: Final = 60.0
-"""Seconds until the lists are compared again: a node may restart without a change of its pod."""
+"""Seconds until the nodes of a settled network are asked again: one may restart without a change of its pod."""
+
+LEAST_S: Final = 1.0
+"""Least seconds between two passes that no change asks for."""
 
 SECRET_RETRY_S: Final = 10.0
 """Seconds until a Secret that was missing or incomplete is read again."""
-
-
-class NodesUnreachable(CtrlkitError):
-    """Some nodes of a network could not be connected; all others are."""
 
 
 class BitcoinReconciler:
     """
     Reconciles bitcoin networks.
 
-    Errors  NodesUnreachable and CreationFailed are retried with back-off. NameTaken, and TerminalError for a spec that
-            cannot be used, are not. ApiError and TransportError come from the client.
+    Errors  CreationFailed is retried with back-off. NameTaken, and TerminalError for a spec that cannot be used, are
+            not. ApiError and TransportError come from the client. Nodes that fail are no error: the status has them.
     Owner   Whoever made `bitcoind` opens and closes it.
     """
 
-    def __init__(
-        self,
-        *,
-        networks: Lister[BitcoinNetwork],
-        services: Lister[Service],
-        statefulsets: Lister[StatefulSet],
-        pods: Lister[Pod],
-        client: Client,
-        recorder: EventRecorder,
-        bitcoind: Bitcoind,
-    ) -> None:
-        self._networks = networks
-        self._pods = pods
+    def __init__(self, *, caches: Caches, client: Client, recorder: EventRecorder, bitcoind: Bitcoind) -> None:
+        self._caches = caches
         self._client = client
         self._recorder = recorder
-        self._bitcoind = bitcoind
-        self._children = Children(services=services, statefulsets=statefulsets, client=client, recorder=recorder)
-        self._credentials = CredentialSource(client)
+        self._provider = Provider(caches=caches, client=client, recorder=recorder)
+        self._troubles = Troubles(client)
+        self._nodes = NodeCalls(bitcoind)
 
     async def __call__(self, request: Request) -> Outcome:
         """Reconcile the network of a key."""
-        record = self._networks.find_record(request.key)
+        record = self._caches.networks.lister.find_record(request.key)
         if record is None or record.meta.deleting:
-            self._credentials.forget(request.key)
+            self._forget(request.key)
+        if record is None:
             return DONE
         try:
             network = record.value
         except DecodeError as error:
             await self._refuse(record.meta)
             raise TerminalError(f"reconcile network {request.key}: {error}") from None
+        if network.metadata.deleting:
+            await self._provider.release(network, self._caches.seen(request.key))
+            return DONE
         return await self._reconcile(network)
 
     async def _reconcile(self, network: BitcoinNetwork) -> Outcome:
+        report = Report(self._client, self._recorder, network.metadata, network.status)
+        seen = self._caches.seen(network.metadata.key)
         try:
-            await self._children.ensure_service(network)
-            statefulset = await self._children.ensure_statefulset(network)
+            provided = await self._provider.provide(network, seen)
         except Blocked as blocked:
-            await self._report(network, Findings(nodes=self._nodes(network, None), blocked=blocked.trouble))
+            members = members_of(network, seen.statefulsets, seen.pods, seen.claims)
+            await report.write(status_of(network, Findings(members=members, blocked=blocked.trouble)))
             raise
-        nodes = self._nodes(network, statefulset)
-        credentials = await self._credentials.read(network)
-        if isinstance(credentials, Trouble):
-            await self._report(network, Findings(nodes=nodes, credentials=credentials))
-            return RequeueAfter(SECRET_RETRY_S)
-        ready = {node.node_name: node.ip for node in nodes if node.ready}
-        failures = await mesh.connect(self._bitcoind, credentials, ready)
-        await self._report(network, Findings(nodes=nodes, failures=failures))
-        if failures:
-            raise self._unreachable(network.metadata.key, failures, ready)
-        return RequeueAfter(CHECK_S) if ready else DONE
+        members = await self._troubles.told(network, seen, provided.members)
+        mesh = mesh_of(network.spec, [member.name for member in members])
+        findings = _findings(provided, members, mesh)
+        if _is_news(network, members):
+            heard = _with_visit(findings, self._nodes.remembered(network.metadata.key, members), mesh)
+            await report.write(status_of(network, replace(heard, step=_next_step(provided, heard))))
+        again_s = self._troubles.again_s(network.metadata.key)
+        if provided.credentials is not None:
+            visit = await self._visit(network, provided, members, mesh)
+            findings = await self._roll_out(network, provided, _with_visit(findings, visit, mesh), report)
+            again_s = min(again_s, visit.again_s)
+        await report.write(status_of(network, findings))
+        return _next_look(findings, again_s)
 
-    def _nodes(self, network: BitcoinNetwork, statefulset: StatefulSet | None) -> tuple[NodeStatus, ...]:
-        def find_pod(name: str) -> Pod | None:
-            pod = self._pods.find(ObjectKey(network.metadata.namespace, name))
-            ours = pod is not None and statefulset is not None and pod.metadata.is_controlled_by(statefulset.metadata)
-            return pod if ours else None
+    async def _visit(
+        self, network: BitcoinNetwork, provided: Provided, members: tuple[Member, ...], mesh: Mesh
+    ) -> Visit:
+        """Ask the nodes and connect them; of a paused network they are only asked."""
+        assert provided.credentials is not None
+        key, changes_max = network.metadata.key, 0 if network.spec.paused else CHANGES_MAX
+        visit = await self._nodes.visit(
+            key, members, provided.credentials, mesh, port=provided.port, changes_max=changes_max
+        )
+        if any(isinstance(said, BadCredentials) for said in visit.said.values()):
+            self._provider.reread(key)
+        return visit
 
-        return node_statuses(network, find_pod)
+    async def _roll_out(
+        self, network: BitcoinNetwork, provided: Provided, findings: Findings, report: Report
+    ) -> Findings:
+        """Take the next step of a rollout: a pod is deleted, and its StatefulSet makes it anew."""
+        step = _next_step(provided, findings)
+        if step is not None and step.delete is not None and not network.spec.paused:
+            pod = ObjectKey(network.metadata.namespace, step.delete.name)
+            with suppress(NotFound):
+                await self._client.delete(PODS, pod, uid=step.delete.uid)
+                told = f"deleted pod {pod.name}, which is made anew: {step.updated} of {step.nodes} have what is wanted"
+                report.tell(EventType.NORMAL, "ReplacedPod", told)
+        return replace(findings, step=step)
 
-    def _unreachable(
-        self, key: ObjectKey, failures: Mapping[str, RpcError], ready: Mapping[str, str]
-    ) -> NodesUnreachable:
-        if any(isinstance(error, BadCredentials) for error in failures.values()):
-            self._credentials.forget(key)  # the secret may have changed since it was read
-        reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
-        return NodesUnreachable(f"connect network {key}: {len(failures)} of {len(ready)} nodes failed: {reasons}")
+    def _forget(self, network: ObjectKey) -> None:
+        self._provider.reread(network)
+        self._troubles.forget(network)
+        self._nodes.forget(network)
 
     async def _refuse(self, meta: ObjectMeta) -> None:
         """Write the status of a network that cannot be decoded, which has to be read from the server."""
@@ -129,23 +167,47 @@ class BitcoinReconciler:
             msgspec.convert(found, BitcoinNetwork)
         except msgspec.ValidationError as error:
             current = _readable(found.get("status"))
-            await self._write_status(meta, current, refused_status(current, generation=meta.generation, why=str(error)))
+            refused = refused_status(current, generation=meta.generation, why=str(error))
+            await Report(self._client, self._recorder, meta, current).write(refused)
 
-    async def _report(self, network: BitcoinNetwork, findings: Findings) -> None:
-        await self._write_status(network.metadata, network.status, status_of(network, findings))
 
-    async def _write_status(self, meta: ObjectMeta, current: Status, status: Status) -> None:
-        """
-        Write a status that differs from the current one, and record Warning events for new troubles.
+def _findings(provided: Provided, members: tuple[Member, ...], mesh: Mesh) -> Findings:
+    return Findings(
+        members=members,
+        topology=mesh.topology,
+        images=provided.images,
+        credentials=provided.trouble,
+        secret=provided.secret,
+        is_rotating=provided.is_rotating,
+        refused=provided.refused,
+        newer_image=provided.newer_image,
+        made_before=provided.made_before,
+    )
 
-        The patch has the resource version that it was made for, because transition times depend on the old status.
-        """
-        if status == current:
-            return
-        patch = MergePatch({"metadata": {"resourceVersion": meta.resource_version}, "status": status})
-        await self._client.patch(BITCOIN_NETWORKS.of(Unstructured), meta.key, patch, subresource="status")
-        for trouble in new_troubles(current.conditions, status.conditions):
-            self._recorder.event(meta, BITCOIN_NETWORKS, EventType.WARNING, trouble.reason, trouble.message)
+
+def _with_visit(findings: Findings, visit: Visit, mesh: Mesh) -> Findings:
+    return replace(findings, said=visit.said, health=assess(findings.members, visit, mesh))
+
+
+def _next_step(provided: Provided, findings: Findings) -> Step | None:
+    """Return the next step of a rollout; None while what makes the pods is not as the spec says."""
+    return next_step(provided.replaceable, findings.health.at_tip) if provided.is_settled else None
+
+
+def _is_news(network: BitcoinNetwork, members: tuple[Member, ...]) -> bool:
+    """Whether the status is of an older spec, or shows other pods."""
+    status = network.status
+    told = [(node.node_name, node.ready, node.ip) for node in status.nodes]
+    have = [(member.name, member.is_ready, member.address) for member in members]
+    return status.observed_generation != network.metadata.generation or told != have
+
+
+def _next_look(findings: Findings, again_s: float) -> Outcome:
+    """Say when to come again, if nothing changes until then."""
+    if not findings.members:
+        return DONE
+    secret_s = CHECK_S if findings.credentials is None else SECRET_RETRY_S
+    return RequeueAfter(min(CHECK_S, secret_s, max(again_s, LEAST_S)))
 
 
 def _readable(status: Any) -> Status:

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from ctrlkit.bitcoin.caches import KINDS
 from ctrlkit.bitcoin.controller import build
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.bitcoin.rpc import RpcClient
-from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, PODS, SERVICES, STATEFULSETS
 from ctrlkit.client import Client, DryRun
 from ctrlkit.errors import AlreadyExists, BadRequest, ConfigError, Conflict, Forbidden, Invalid, NotFound
 from ctrlkit.manager import Manager, Settings, connect, manager_from, stop_on_signals, unless_stopped
@@ -69,7 +70,7 @@ async def check_server(client: Client, namespaces: Sequence[str], *, lease: Obje
     missing: list[str] = []
     try:
         async with asyncio.timeout(ANSWER_LIMIT_S):
-            for resource in (SERVICES, STATEFULSETS, PODS, BITCOIN_NETWORKS):
+            for resource in KINDS:
                 for namespace in tuple(namespaces) or ("",):
                     missing += await _refused_reads(client, resource, namespace)
             if lease is not None:

@@ -27,7 +27,8 @@ from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import Action, Lines, MergePatch, Verb
 from ctrlkit.model.kinds import CONFIG_MAPS, STATEFULSETS
 from tests.bench.case import Case, Figure
-from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, MemoryNodes, mesh, scene_with
+from tests.bitcoin.memory import MemoryNodes
+from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, scene_with
 
 STORIES = 15
 BATCHES = 5
@@ -88,22 +89,15 @@ def _timed_story() -> float:
 async def story() -> None:
     """A network from its making to its end, the cluster played by hand."""
     nodes = MemoryNodes()
-    async with scene_with(nodes, nodes) as scene:
+    async with scene_with(nodes) as scene:
         scene.apply(3)
         await scene.world.settle()
-        for ordinal in range(3):
-            scene.run_pod(ordinal)
-        await scene.world.settle()
-        assert nodes.lists == mesh(3)
-        scene.apply(4)
-        await scene.world.settle()
-        scene.run_pod(3)
-        await scene.world.settle()
-        assert nodes.lists == mesh(4)
+        for count in (3, 4):
+            scene.apply(count)
+            await scene.world.settle()
+            await scene.run_pods()
+            assert set(nodes.connections.values()) == {count - 1}
         scene.apply(2)
-        await scene.world.settle()
-        for ordinal in (2, 3):
-            scene.delete_pod(ordinal)
         await scene.world.settle()
         assert scene.world.tracker.get(STATEFULSETS, STATEFULSET_KEY).at("spec.replicas") == 2
         scene.world.tracker.delete(NETWORKS, KEY)

@@ -40,6 +40,7 @@ from ctrlkit.fakes.cluster.node.images.catalog import Images
 from ctrlkit.fakes.cluster.node.programs import AlwaysReady
 from ctrlkit.fakes.cluster.node.runtime import ContainerSpec, ProbeAction, ProbeResult
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, acting_as
 from ctrlkit.model import ObjectKey, Unstructured
 from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS
 
@@ -255,6 +256,14 @@ class MemoryNodes:
         strangers = (f"100.64.{number // 250}.{number % 250 + 1}" for number in range(count))
         run.added |= {stranger: stranger for stranger in strangers}
 
+    def restart(self, node: str) -> None:
+        """Have a node start anew in its pod, which loses its connections and its list; no object tells of it."""
+        run = self._run(node)
+        assert self._tracker is not None
+        pod = self._tracker.get(PODS, node)
+        self._end(run)
+        self._begin(pod, run.address)
+
     def partition(self, *sets: Collection[str]) -> None:
         """Cut all connections between these sets of nodes, until `heal`; restarted pods are cut off as before."""
         parts = [frozenset(part) for part in sets]
@@ -359,8 +368,11 @@ class MemoryNodes:
     def _look(self) -> None:
         """Have the nodes that the pods have now."""
         tracker = self._tracker
-        if tracker is None or tracker.version == self._seen:
-            return
+        if tracker is not None and tracker.version != self._seen:
+            with acting_as(ADMINISTRATOR):  # and not as the controller, in whose calls this happens
+                self._look_at(tracker)
+
+    def _look_at(self, tracker: Tracker) -> None:
         before, self._seen = self._seen, tracker.version
         writes = tracker.writes(before)
         if len(writes) == self._seen - before:

@@ -1,100 +1,40 @@
-"""What the controller's tests share: a world with its kinds, nodes in memory, and a hand that plays the cluster."""
+"""
+What the controller's tests share: a world with its kinds, nodes in memory, and a hand that plays the kubelet.
+
+The world runs the loop that makes pods and claims of StatefulSets; whether a pod runs, and where, the test says.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import copy
 import functools
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from ctrlkit.bitcoin.controller import build
-from ctrlkit.bitcoin.credentials import DEFAULT_CREDENTIALS, PASSWORD_KEY, USER_KEY
+from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY
 from ctrlkit.bitcoin.manifests import objects
-from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, BadCredentials, Bitcoind, Credentials, NodeUnreachable
-from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, STATEFULSETS
+from ctrlkit.bitcoin.names import GROUP_LABEL, NETWORK_LABEL, pod_name
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, MAIN_GROUP
+from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind, Credentials
 from ctrlkit.clock import monotonic
+from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.cluster import Loop
 from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager, Settings
 from ctrlkit.model import MergePatch, Options, Unstructured
-from ctrlkit.model.kinds import EVENTS, PODS, SECRETS, SERVICES
+from ctrlkit.model.kinds import EVENTS, POD_DISRUPTION_BUDGETS, PODS, SECRETS, SERVICES, STATEFULSETS
+from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS as CLAIMS
+from tests.bitcoin.memory import MemoryNodes
 
 KEY, SERVICE_KEY, STATEFULSET_KEY = "demo/net", "demo/net-svc", "demo/net-sts"
 CREDENTIALS = Credentials(user="an-unusual-user", password="an-unusual-password")
 NETWORKS = BITCOIN_NETWORKS.of(Unstructured)
-
-
-@dataclass
-class MemoryNodes:
-    """
-    Nodes without a network: each has a list of added nodes, and accepts one pair of credentials.
-
-    `silent` nodes answer nothing, and each call to them takes a timeout. `calls` are those that reached a node, `spans`
-    when each of them began and ended.
-    """
-
-    lists: dict[str, set[str]] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-    spans: list[tuple[float, float]] = field(default_factory=list)
-    accepted: Credentials = DEFAULT_CREDENTIALS
-    silent: set[str] = field(default_factory=set)
-    call_s: float = 0.0
-    timeout_s: float = 5.0
-
-    def node(self, address: str, credentials: Credentials, *, port: int = RPC_PORT) -> MemoryNode:
-        return MemoryNode(self, address, credentials)
-
-    @property
-    def writes(self) -> list[str]:
-        return [call for call in self.calls if not call.startswith("list")]
-
-
-@dataclass(frozen=True)
-class MemoryNode:
-    """A handle on one of them."""
-
-    nodes: MemoryNodes
-    address: str
-    credentials: Credentials
-
-    async def answer(self) -> Answer:
-        await self._call("list")
-        added = dict.fromkeys(sorted(self._list), True)
-        return Answer(version=1, agent="", height=0, tip="", is_syncing=False, connections=len(added), added=added)
-
-    async def add_node(self, peer: str) -> None:
-        await self._call(f"add {peer} to")
-        self._list.add(peer)
-
-    async def remove_node(self, entry: str) -> None:
-        await self._call(f"remove {entry} from")
-        self._list.discard(entry)
-
-    async def connect(self, entry: str) -> None:
-        await self._call(f"connect {entry} to")
-
-    async def disconnect(self, entry: str) -> None:
-        await self._call(f"disconnect {entry} from")
-
-    @property
-    def _list(self) -> set[str]:
-        return self.nodes.lists.setdefault(self.address, set())
-
-    async def _call(self, what: str) -> None:
-        self.nodes.calls.append(f"{what} {self.address}")
-        began = monotonic()
-        try:
-            await asyncio.sleep(self.nodes.timeout_s if self.address in self.nodes.silent else self.nodes.call_s)
-        finally:
-            self.nodes.spans.append((began, monotonic()))
-        if self.address in self.nodes.silent:
-            raise NodeUnreachable(f"{what} {self.address}: no answer within {self.nodes.timeout_s:g} s")
-        if self.credentials != self.nodes.accepted:
-            raise BadCredentials(f"{what} {self.address}: the node does not accept these credentials")
+STATUS = Write("patch", NETWORKS, KEY, subresource="status")
 
 
 @dataclass
@@ -104,6 +44,17 @@ class Scene:
     world: World
     manager: Manager
     nodes: MemoryNodes
+    bitcoind: Bitcoind
+
+    def start(self) -> None:
+        """Start the controller again, as another process that remembers nothing."""
+        self.manager = self.world.manage(lambda manager: build(manager, bitcoind=self.bitcoind), name="again")
+
+    def versions(self) -> dict[str, str]:
+        """The version of each object in the namespace, but for Events."""
+        kinds = (NETWORKS, SECRETS, SERVICES, STATEFULSETS, PODS, CLAIMS, POD_DISRUPTION_BUDGETS)
+        found = [(kind, item) for kind in kinds for item in self.world.tracker.list(kind, "demo")]
+        return {f"{kind} {item.key}": item.metadata.resource_version for kind, item in found}
 
     @property
     def passes(self) -> int:
@@ -120,35 +71,37 @@ class Scene:
         else:
             seed(self.world.tracker, {**body, "metadata": metadata, "spec": {"nodes": nodes, **spec}})
 
-    def run_pod(self, ordinal: int, *, ready: bool = True, ip: str = "") -> None:
-        """Do what a StatefulSet's controller and a kubelet would: a pod, or its new status."""
-        name = f"net-sts-{ordinal}"
-        statefulset = self.world.tracker.get(STATEFULSETS, STATEFULSET_KEY)
+    def run_pod(self, ordinal: int, *, group: str = MAIN_GROUP, ready: bool = True, ip: str = "") -> None:
+        """Do what a provisioner and a kubelet would: a pod has its claim and an address, and is ready or not."""
         status = {
             "phase": "Running",
-            "podIP": ip or address(ordinal),
+            "podIP": ip or address(ordinal, group),
             "conditions": [{"type": "Ready", "status": str(ready)}],
         }
-        if any(pod.key.name == name for pod in self.world.tracker.list(PODS, "demo")):
-            self.world.tracker.patch(PODS, f"demo/{name}", MergePatch({"status": status}), subresource="status")
-            return
-        owner = STATEFULSETS.owner_reference(statefulset.metadata)
-        template = statefulset.at("spec.template")
-        metadata = {
-            "name": name,
-            "namespace": "demo",
-            "labels": template["metadata"]["labels"],
-            "ownerReferences": [owner],
-        }
-        spec = template["spec"]
-        seed(
-            self.world.tracker,
-            {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status},
-        )
+        key = f"demo/{pod_name('net', ordinal, group)}"
+        for volume in self.world.tracker.get(PODS, key).at("spec.volumes"):
+            if "persistentVolumeClaim" in volume:
+                claim = f"demo/{volume['persistentVolumeClaim']['claimName']}"
+                self.world.tracker.patch(
+                    CLAIMS, claim, MergePatch({"status": {"phase": "Bound"}}), subresource="status"
+                )
+        self.world.tracker.patch(PODS, key, MergePatch({"status": status}), subresource="status")
 
-    def delete_pod(self, ordinal: int) -> None:
-        """Have a pod gone at once."""
-        self.world.tracker.delete(PODS, f"demo/net-sts-{ordinal}", Options(grace_period_s=0))
+    def delete_pod(self, ordinal: int, *, group: str = MAIN_GROUP) -> None:
+        """Have a pod gone at once; its StatefulSet makes another one."""
+        self.world.tracker.delete(PODS, f"demo/{pod_name('net', ordinal, group)}", Options(grace_period_s=0))
+
+    async def run_pods(self, within_s: float = 60) -> None:
+        """Be the kubelet of all pods until the network is available: each runs as soon as it is there."""
+
+        def is_available() -> bool:
+            for pod in self.world.tracker.list(PODS, "demo"):
+                if not pod.at("status.podIP"):
+                    group, ordinal = (pod.metadata.labels or {})[GROUP_LABEL], int(pod.key.name.rpartition("-")[2])
+                    self.run_pod(ordinal, group=group)
+            return self.condition("Available")[0] == "True"
+
+        await self.world.until(is_available, within=within_s)
 
     def put_secret(
         self, name: str = "rpc", *, user: str = CREDENTIALS.user, password: str = CREDENTIALS.password
@@ -169,8 +122,7 @@ class Scene:
         """Bring a network up: all its pods run and are ready, its nodes know each other, and nothing is left to do."""
         self.apply(nodes, **spec)
         await self.world.settle()
-        for ordinal in range(nodes):
-            self.run_pod(ordinal)
+        await self.run_pods()
         await self.world.settle()
         self.world.clientset.clear_actions()
         self.nodes.calls.clear()
@@ -178,6 +130,48 @@ class Scene:
     async def pass_time(self, seconds: float) -> None:
         """Let virtual time pass without asking that everything comes to rest."""
         await self.world.pass_time(seconds)
+
+    async def accept(self, credentials: Credentials) -> list[bool]:
+        """Whether each node accepts credentials."""
+        accepted = []
+        for pod in self.world.tracker.list(PODS, "demo"):
+            try:
+                await self.nodes.node(pod.at("status.podIP"), credentials).answer()
+            except BadCredentials:
+                accepted.append(False)
+            else:
+                accepted.append(True)
+        return accepted
+
+    async def watch_rollout(self, seconds: float) -> list[tuple[float, str]]:
+        """Be the kubelet for a while; return which pods were made anew, and when."""
+        seen, replaced, ends = self._uids(), [], monotonic() + seconds
+        while monotonic() < ends:
+            await self.world.advance(1)
+            for name, uid in self._uids().items():
+                if seen.get(name) not in (None, uid):
+                    replaced.append((monotonic(), name))
+                if seen.get(name) != uid:
+                    ordinal = int(name.rpartition("-")[2])
+                    group = (self.world.tracker.get(PODS, f"demo/{name}").metadata.labels or {})[GROUP_LABEL]
+                    self.run_pod(ordinal, group=group)
+                seen[name] = uid
+        return replaced
+
+    def _uids(self) -> dict[str, str]:
+        return {pod.key.name: pod.metadata.uid for pod in self.world.tracker.list(PODS, "demo")}
+
+    def touch(self) -> None:
+        """Have a pass made: an annotation changes, and nothing that means anything."""
+        annotations = {"touched": str(self.passes)}
+        self.world.tracker.patch(NETWORKS, KEY, MergePatch({"metadata": {"annotations": annotations}}))
+
+    def pairs(self) -> set[frozenset[int]]:
+        """The ordinals of every two nodes of the main group of which one has the other on its list."""
+        at = {address(ordinal): ordinal for ordinal in range(100)}
+        lists = {int(name.rpartition("-")[2]): entries for name, entries in self.nodes.lists.items()}
+        ips = {pod.at("status.podIP"): int(pod.key.name.rpartition("-")[2]) for pod in self.world.tracker.list(PODS)}
+        return {frozenset((one, (at | ips)[entry])) for one, entries in lists.items() for entry in entries}
 
     @property
     def network(self) -> Unstructured:
@@ -207,35 +201,60 @@ class Scene:
         return [(event["reason"], event["message"]) for event in found if event_type in ("", event["type"])]
 
 
+def loose_definition() -> dict[str, Any]:
+    """The definition of the network without schemas, so that one can be made that does not decode."""
+    definition = copy.deepcopy(_definition())
+    for version in definition["spec"]["versions"]:
+        version["schema"] = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return definition
+
+
+LIFE: Final = (Loop.STATEFUL_SETS, Loop.GARBAGE)
+"""The loops that a whole life needs."""
+
+
 async def whole_life(scene: Scene) -> None:
-    """Everything the controller ever does: make, scale, put back, tell, tell again, and refuse."""
-    tracker = scene.world.tracker
+    """Everything the controller ever does: make, connect, scale, put back, grow, roll out, rotate, leave, take over."""
+    world, tracker = scene.world, scene.world.tracker
     scene.apply(2, secret="rpc")
-    await scene.world.settle()
-    scene.put_secret("rpc", user=scene.nodes.accepted.user, password=scene.nodes.accepted.password)
-    scene.run_pod(0)
-    await scene.world.advance(30)
+    await world.settle()
+    scene.put_secret("rpc")
+    await world.advance(15)
+    await scene.run_pods()
     for nodes in (3, 2, 3, 2):
         scene.apply(nodes)
-        await scene.world.settle()
-    tracker.patch(SERVICES, SERVICE_KEY, MergePatch({"spec": {"selector": {"app": "other"}}}))
+        await world.settle()
+    tracker.patch(SERVICES, SERVICE_KEY, MergePatch({"spec": {"selector": {NETWORK_LABEL: "other"}}}))
     tracker.patch(STATEFULSETS, STATEFULSET_KEY, MergePatch({"spec": {"replicas": 9}}))
-    await scene.world.settle()
-    tracker.patch(NETWORKS, KEY, MergePatch({"spec": {"secret": {"of": "another kind"}}}))
-    await scene.world.settle()
+    await world.settle()
+    scene.apply(2, groups=[{"name": "more", "nodes": 1}], networkPolicy={})
+    await world.advance(30)  # whose pod does not run, which Events may explain
+    scene.apply(2, groups=[], networkPolicy=None)
+    await world.settle()
+    scene.apply(2, storage={"size": "20Gi"})
+    await world.advance(60)
+    scene.apply(2, image="bitcoin:31.0", secret=None)
+    await scene.watch_rollout(60)
+    scene.apply(2, deletionPolicy="Orphan")
+    await world.settle()
     tracker.delete(NETWORKS, KEY)
-    await scene.world.settle()
+    await world.settle()
+    scene.apply(2, image="bitcoin:31.0")
+    await world.advance(60)
+    tracker.patch(NETWORKS, KEY, MergePatch({"spec": {"secret": {"of": "another kind"}}}))
+    await world.settle()
+    tracker.delete(NETWORKS, KEY)
+    await world.settle()
 
 
-def address(ordinal: int) -> str:
+def node(ordinal: int, group: str = MAIN_GROUP) -> str:
+    """The name of a node, as the nodes in memory know it."""
+    return f"demo/{pod_name('net', ordinal, group)}"
+
+
+def address(ordinal: int, group: str = MAIN_GROUP) -> str:
     """The address that the pod of a node gets."""
-    return f"10.0.0.{ordinal + 1}"
-
-
-def mesh(count: int) -> dict[str, set[str]]:
-    """The lists of that many nodes that know each other."""
-    every = {address(ordinal) for ordinal in range(count)}
-    return {own: every - {own} for own in every}
+    return f"10.0.{sum(group.encode()) if group != MAIN_GROUP else 0}.{ordinal + 1}"
 
 
 @functools.cache
@@ -244,13 +263,49 @@ def _definition() -> dict[str, Any]:
     return objects("crd")[0]
 
 
-@asynccontextmanager
-async def scene_with(
-    bitcoind: Bitcoind,
+_STORAGE_CLASS = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "disk", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    "provisioner": "example.com/disk",
+    "allowVolumeExpansion": True,
+}
+
+
+def world_of(
     nodes: MemoryNodes,
     *there: dict[str, Any],
     crd: dict[str, Any] | None = None,
-    cluster: Iterable[Loop] = (),
+    cluster: Collection[Loop] = (Loop.STATEFUL_SETS,),
+    rbac: bool = False,
+) -> World:
+    """A world with the kind and these nodes; `there` is there from the start."""
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}
+    if Loop.PROVISIONER not in cluster:
+        there = (*there, _STORAGE_CLASS)
+    images = nodes.images if Loop.KUBELET in cluster else None
+    world = World(crd or _definition(), namespace, *there, cluster=cluster, rbac=rbac, images=images)
+    nodes.follow(world.tracker)
+    return world
+
+
+async def scene_in(
+    world: World, nodes: MemoryNodes, *, bitcoind: Bitcoind | None = None, settings: Settings | None = None
+) -> Scene:
+    """The controller at work in a world; it talks to `bitcoind`, by default to the nodes in memory."""
+    calls = nodes if bitcoind is None else bitcoind
+    manager = world.manage(lambda manager: build(manager, bitcoind=calls), settings=settings, name="first")
+    await world.settle()
+    return Scene(world, manager, nodes, calls)
+
+
+@asynccontextmanager
+async def scene_with(
+    nodes: MemoryNodes,
+    *there: dict[str, Any],
+    bitcoind: Bitcoind | None = None,
+    crd: dict[str, Any] | None = None,
+    cluster: Collection[Loop] = (Loop.STATEFUL_SETS,),
     settings: Settings | None = None,
     rbac: bool = False,
 ) -> AsyncIterator[Scene]:
@@ -259,8 +314,5 @@ async def scene_with(
 
     With `rbac` it acts as the service account of its Deployment, which is among what is there.
     """
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}
-    async with World(crd or _definition(), namespace, *there, cluster=cluster, rbac=rbac) as world:
-        manager = world.manage(lambda manager: build(manager, bitcoind=bitcoind), settings=settings, name="first")
-        await world.settle()
-        yield Scene(world, manager, nodes)
+    async with world_of(nodes, *there, crd=crd, cluster=cluster, rbac=rbac) as world:
+        yield await scene_in(world, nodes, bitcoind=bitcoind, settings=settings)

@@ -13,8 +13,8 @@ from ctrlkit.bitcoin.credentials import PASSWORD_KEY, REREAD_S, USER_KEY, Creden
 from ctrlkit.bitcoin.names import labels
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, Spec
 from ctrlkit.bitcoin.objects import SECRETS, Secret
+from ctrlkit.bitcoin.reasons import Reason, Trouble
 from ctrlkit.bitcoin.rpc import Credentials
-from ctrlkit.bitcoin.status import Reason, Trouble
 from ctrlkit.errors import Forbidden, InternalError
 from ctrlkit.fakes.clientset.clientset import FakeClientset, Write
 from ctrlkit.model import Action, ObjectKey, ObjectMeta, kinds, to_plain

@@ -9,23 +9,42 @@ import pytest
 
 from ctrlkit.bitcoin.demo import checks
 from ctrlkit.bitcoin.demo.checks import Holds, NodeFacts, NotYet
-from ctrlkit.bitcoin.desired import desired_service, desired_statefulset
-from ctrlkit.bitcoin.types import BitcoinNetwork, NodeStatus, Service, Spec, StatefulSet, Status
-from ctrlkit.model import ObjectMeta, to_plain
+from ctrlkit.bitcoin.layout import desired_objects
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, NodeStatus, Spec, Status
+from ctrlkit.bitcoin.rotation import next_config
+from ctrlkit.bitcoin.rpc import Credentials
+from ctrlkit.model import ObjectMeta, Unstructured, to_plain
 
-NETWORK = BitcoinNetwork(metadata=ObjectMeta(name="net", namespace="demo", uid="u-1"), spec=Spec(2, "net-secret"))
+NETWORK = BitcoinNetwork(
+    metadata=ObjectMeta(name="net", namespace="demo", uid="u-1"), spec=Spec(nodes=2, secret="net-secret")
+)
+CONFIG = next_config(None, Credentials(user="u", password="p"), salt="00", all_updated=False)
+OBJECTS = {item["kind"]: item for _, item in desired_objects(NETWORK, CONFIG, {"main": "bitcoin:30.2"})}
 
 
-def a_service(**spec: Any) -> Service:
+def changed(kind: str, **spec: Any) -> Unstructured:
+    """An object of NETWORK as the server would have it, with some fields of its spec changed."""
+    plain = to_plain(OBJECTS[kind])
+    owner = to_plain(BITCOIN_NETWORKS.owner_reference(NETWORK.metadata))
+    metadata = {**plain["metadata"], "ownerReferences": [owner]}
+    return Unstructured({**plain, "metadata": metadata, "spec": {**plain["spec"], **spec}})
+
+
+def a_service(**spec: Any) -> Unstructured:
     """The Service of NETWORK, with some fields of its spec changed."""
-    plain = to_plain(desired_service(NETWORK))
-    return msgspec.convert({**plain, "spec": {**plain["spec"], **spec}}, Service)
+    return changed("Service", **spec)
 
 
-def a_stateful_set(**spec: Any) -> StatefulSet:
+def a_stateful_set(**spec: Any) -> Unstructured:
     """The StatefulSet of NETWORK, with some fields of its spec changed."""
-    plain = to_plain(desired_statefulset(NETWORK))
-    return msgspec.convert({**plain, "spec": {**plain["spec"], **spec}}, StatefulSet)
+    return changed("StatefulSet", **spec)
+
+
+def with_container(**fields: Any) -> dict[str, Any]:
+    """The template of the StatefulSet's pods, with some fields of its container changed."""
+    template = OBJECTS["StatefulSet"]["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    return {**template, "spec": {**template["spec"], "containers": [{**container, **fields}]}}
 
 
 def a_status(*ready: bool) -> BitcoinNetwork:
@@ -45,7 +64,7 @@ def a_mesh(*entries: frozenset[str], peers: int = 1, blocks: int = 0) -> list[No
     ]
 
 
-PAIR = (frozenset({"127.9.0.1"}), frozenset({"127.9.0.0"}))
+PAIR = (frozenset({"127.9.0.1"}), frozenset[str]())
 SILENT = NodeFacts(name="net-sts-1", ready=True, address="127.9.0.1", error="no answer")
 
 
@@ -54,7 +73,7 @@ def test_the_children_that_the_controller_makes_fit() -> None:
     found = checks.children_fit(NETWORK, a_service(), a_stateful_set())
 
     assert isinstance(found, Holds)
-    assert "wants 2 pods of christianb93/bitcoind:v1.0" in found.detail
+    assert "wants 2 pods of bitcoin:30.2 with a claim each" in found.detail
 
 
 @pytest.mark.parametrize(
@@ -65,16 +84,31 @@ def test_the_children_that_the_controller_makes_fit() -> None:
         (a_service(selector={"app": "other"}), a_stateful_set(), "the Service selects"),
         (a_service(), a_stateful_set(replicas=5), "wants 5 pods, the network 2"),
         (a_service(), a_stateful_set(serviceName="x"), "service is x"),
-        (a_service(), a_stateful_set(selector={"matchLabels": {}}), "not app=net"),
         (
             a_service(),
-            a_stateful_set(template={"metadata": {"labels": {"app": "net"}}, "spec": {"containers": [{"name": "c"}]}}),
-            "the readiness probe does not ask the node; the pods take their environment from no secret",
+            a_stateful_set(selector={"matchLabels": {"app": "net"}}),
+            "the StatefulSet selects {'app': 'net'}",
+        ),
+        (a_service(), a_stateful_set(volumeClaimTemplates=[]), "no claim for their chain"),
+        (
+            a_service(),
+            a_stateful_set(template=with_container(readinessProbe=None)),
+            "the readiness probe does not ask the node",
+        ),
+        (
+            a_service(),
+            a_stateful_set(template=with_container(args=["-rpcpassword=p"])),
+            "the pods show credentials in -rpcpassword=p",
+        ),
+        (
+            a_service(),
+            a_stateful_set(template=with_container(envFrom=[{"secretRef": {"name": "net-secret"}}])),
+            "the pods show credentials in their environment",
         ),
     ],
 )
 def test_children_that_do_not_fit_are_told_with_what_is_wrong(
-    service: Service | None, stateful_set: StatefulSet | None, said: str
+    service: Unstructured | None, stateful_set: Unstructured | None, said: str
 ) -> None:
     """Whatever is missing or differs is named."""
     found = checks.children_fit(NETWORK, service, stateful_set)
@@ -103,20 +137,21 @@ def test_all_nodes_are_ready_when_the_status_lists_them_all_as_ready() -> None:
     assert isinstance(checks.all_ready(None, nodes=2), NotYet)
 
 
-def test_a_full_mesh_is_exactly_all_others_on_each_list() -> None:
+def test_in_a_full_mesh_every_two_are_connected_by_an_entry_on_a_list_of_either() -> None:
     """An entry may have the port nodes listen on."""
-    facts = a_mesh(frozenset({"127.9.0.1:18444"}), frozenset({"127.9.0.0"}))
+    facts = a_mesh(frozenset({"127.9.0.1:18444"}), frozenset())
 
-    assert checks.in_full_mesh(facts, nodes=2) == Holds("each list holds exactly all others, 1; 1 connections each")
+    want = "every two are connected, by an entry on a list of either; 1 connections each"
+    assert checks.in_full_mesh(facts, nodes=2) == Holds(want)
 
 
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
         (a_mesh(*PAIR)[:1], "1 nodes, want 2"),
-        (a_mesh(PAIR[0], frozenset()), "net-sts-1 does not have net-sts-0 on its list"),
+        (a_mesh(frozenset(), frozenset()), "neither net-sts-0 nor net-sts-1 has the other on its list"),
         (a_mesh(PAIR[0], PAIR[1] | {"127.9.0.7"}), "net-sts-1 still has 127.9.0.7 on its list"),
-        (a_mesh(*PAIR, peers=0), "net-sts-0 has no connection yet"),
+        (a_mesh(*PAIR, peers=0), "net-sts-0 has 0 of 1 connections"),
         ([*a_mesh(*PAIR)[:1], SILENT], "no answer"),
         ([*a_mesh(*PAIR)[:1], NodeFacts(name="net-sts-1", ready=False, address="")], "net-sts-1 is not ready"),
     ],

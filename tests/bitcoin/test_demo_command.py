@@ -22,7 +22,7 @@ import aiohttp
 import pytest
 
 from ctrlkit.bitcoin.demo.environment import EarlyProbes
-from ctrlkit.bitcoin.types import BITCOIN_NETWORKS
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.fakes.apiserver import ApiServer
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
 from ctrlkit.fakes.tracker import Tracker

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ctrlkit.bitcoin.bitcoin_conf import CONF_FILE
 from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.demo.background import in_background
 from ctrlkit.bitcoin.demo.checks import NodeFacts
@@ -19,26 +20,27 @@ from ctrlkit.bitcoin.demo.observer import Observer
 from ctrlkit.bitcoin.demo.steps import Report, StepReport, play
 from ctrlkit.bitcoin.demo.walkthrough import Walkthrough
 from ctrlkit.bitcoin.rpc import P2P_PORT, RPC_PORT, RpcClient
-from ctrlkit.bitcoin.types import STATEFULSETS
 from ctrlkit.client import Client
 from ctrlkit.fakes.bitcoind.node import SimulatedNode
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
 from ctrlkit.fakes.cluster.node.addresses import loopback_addresses
 from ctrlkit.fakes.cluster.node.image_runtime import ImageRuntime
+from ctrlkit.fakes.cluster.node.images.bitcoind import IMAGE_NAMES
 from ctrlkit.fakes.cluster.node.images.declarations import InProcessProgramFactory
 from ctrlkit.fakes.cluster.node.runtime import ContainerSpec, ProbeAction, ProbeResult
 from ctrlkit.manager import Manager
 from ctrlkit.model import Action, Verb
-from ctrlkit.model.kinds import NAMESPACES, PODS, SECRETS
+from ctrlkit.model.kinds import NAMESPACES, PODS, SECRETS, STATEFULSETS
 
 
 class NodeProgram:
     """A simulated node as a container's program."""
 
     def __init__(self, address: str, spec: ContainerSpec) -> None:
-        user, password = spec.environment["BC_RPC_USER"], spec.environment["BC_RPC_PASSWORD"]
-        self._node = SimulatedNode(address, user=user, password=password, warmup_s=0.5)
+        lines = spec.files.read(CONF_FILE).decode().splitlines()
+        auth = [line.removeprefix("rpcauth=") for line in lines if line.startswith("rpcauth=")]
+        self._node = SimulatedNode(address, auth=auth, rpc_port=RPC_PORT, warmup_s=0.5)
 
     async def run(self) -> int:
         async with self._node:
@@ -109,7 +111,7 @@ async def a_stage(
     addresses = loopback_addresses(ports=(RPC_PORT, P2P_PORT))
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        runtime = await enter(ImageRuntime(images={"bitcoind": image}, addresses=addresses))
+        runtime = await enter(ImageRuntime(images=dict.fromkeys(IMAGE_NAMES, image), addresses=addresses))
         await enter(Cluster(client, runtime, loops=loops))
         rpc = await enter(RpcClient())
         await enter(in_background(observer.run(), name="observer"))
@@ -198,7 +200,7 @@ async def test_without_nodes_the_walk_through_waits_for_them_in_vain() -> None:
     async with a_stage(loops=ALL - {Loop.KUBELET}) as stage:
         report = await stage.play()
 
-    assert report.steps[-1].name == "nodes become ready one by one"
+    assert report.steps[-1].name == "nodes become ready"
     assert "0 of 3 ready in the network's status, waiting for my-network-sts-0" in report.steps[-1].detail
 
 

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY
-from ctrlkit.bitcoin.desired import service_name, statefulset_name
 from ctrlkit.bitcoin.manifests import NAMES, manifest, manifests, objects
+from ctrlkit.bitcoin.names import service_name, statefulset_name
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, Status
+from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
 from ctrlkit.bitcoin.run import ANSWER_LIMIT_S
-from ctrlkit.bitcoin.types import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, Status
 from ctrlkit.crd import definition_of
 from ctrlkit.deploy import describe, differences, files_of, load_program
 from ctrlkit.deploy.rights import read_roles
@@ -32,7 +33,8 @@ from ctrlkit.manager.manager import FLUSH_S
 from ctrlkit.model import Action, MergePatch, to_plain
 from ctrlkit.telemetry import LogFormat
 from tests.bitcoin.deployed import OWN_NAMESPACE, deployed, pods_of_the_deployment, the_deployment
-from tests.bitcoin.scene import NETWORKS, MemoryNodes, scene_with, whole_life
+from tests.bitcoin.memory import MemoryNodes
+from tests.bitcoin.scene import LIFE, NETWORKS, loose_definition, scene_with, whole_life
 
 Permission = tuple[str, str, str]
 
@@ -87,6 +89,7 @@ def test_the_stream_holds_all_objects_in_the_order_a_cluster_takes_them() -> Non
         "RoleBinding",
         "Secret",
         "Service",
+        "Service",
         "Deployment",
         "PodDisruptionBudget",
         "BitcoinNetwork",
@@ -104,13 +107,14 @@ def test_a_server_takes_each_manifest(name: str) -> None:
 
 
 def test_the_definition_is_made_of_the_type() -> None:
-    """Group, version, plural and kind are what the controller asks for, and all is that of `ctrlkit crd`."""
+    """Group, versions, plural and kind are what the controller asks for, and all is that of `ctrlkit crd`."""
     (crd,) = objects("crd")
-    made = definition_of(BITCOIN_NETWORKS)
+    made = definition_of(BITCOIN_NETWORKS, BITCOIN_NETWORKS_V1, conversion=crd["spec"]["conversion"])
     assert {**crd, "metadata": {"name": crd["metadata"]["name"]}} == made
     spec = crd["spec"]
-    (version,) = spec["versions"]
+    version, former = spec["versions"]
     assert (spec["group"], version["name"]) == (BITCOIN_NETWORKS.group, BITCOIN_NETWORKS.version)
+    assert (version["storage"], former["name"], former["served"]) == (True, "v1", True)
     assert (spec["names"]["plural"], spec["names"]["kind"]) == (BITCOIN_NETWORKS.plural, BITCOIN_NETWORKS.kind)
     assert version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["nodes"]["maximum"] == NODES_MAX
     fields = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
@@ -178,10 +182,17 @@ def _granted(kind: str) -> set[Permission]:
         for role in objects("rbac")
         if role["kind"] == kind
         for rule in role["rules"]
+        if not _is_of_webhooks(rule)
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
+
+
+def _is_of_webhooks(rule: dict[str, Any]) -> bool:
+    """Whether a rule is about what the keeper of certificates writes; a World's managers have none."""
+    is_named = any(name.endswith(("-webhooks", BITCOIN_NETWORKS.group)) for name in rule.get("resourceNames") or ())
+    return is_named or (rule["resources"], rule["verbs"]) == (["secrets"], ["create"])
 
 
 def _used(actions: Iterable[Action]) -> set[Permission]:
@@ -197,27 +208,29 @@ def _used(actions: Iterable[Action]) -> set[Permission]:
 
 async def test_the_permissions_are_those_that_are_used_and_no_others() -> None:
     """Every call of a whole life is granted, and every grant is used."""
-    (crd,) = objects("crd")
-    crd["spec"]["versions"][0]["schema"] = {
-        "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    }
+    crd = loose_definition()
     nodes, there = MemoryNodes(), [item for item in objects("rbac") if item["kind"] == "Namespace"]
-    async with scene_with(nodes, nodes, *there, crd=crd, settings=deployed(lease_namespace=OWN_NAMESPACE)) as scene:
+    async with scene_with(
+        nodes, *there, crd=crd, cluster=LIFE, settings=deployed(lease_namespace=OWN_NAMESPACE)
+    ) as scene:
         await whole_life(scene)
         await scene.world.stop(scene.manager)
         actions = scene.world.clientset.actions
     at_home = [action for action in actions if action.namespace == OWN_NAMESPACE]
     elsewhere = [action for action in actions if action.namespace != OWN_NAMESPACE]
     assert _used(at_home) == _granted("Role") - {REPEATED_EVENTS}
-    assert _used(elsewhere) == _granted("ClusterRole") - ASKED_FOR_BY_ADMISSION - ASKED_FOR_AT_THE_START
+    made = {("create", group, resource) for verb, group, resource in _used(elsewhere) if verb == "patch"}
+    used = _used(elsewhere) | (made & _granted("ClusterRole"))  # what is applied may be made by that
+    assert used == _granted("ClusterRole") - ASKED_FOR_BY_ADMISSION - ASKED_FOR_AT_THE_START
     roles = least_roles(scene.world.rights_used("first"), home=OWN_NAMESPACE)
     rules = [item["rules"] for item in read_roles(DEPLOY / "rbac.yaml")]
     assert rules == [rules_of(roles.everywhere), rules_of(roles.at_home)]
 
 
-async def test_only_secrets_that_networks_name_can_be_read_one_by_one() -> None:
-    """Who may list secrets has them all."""
-    assert {verb for verb, _, resource in _granted("ClusterRole") if resource == "secrets"} == {"get"}
+async def test_secrets_can_only_be_read_one_by_one() -> None:
+    """Who may list secrets has them all; those of networks are made and changed."""
+    verbs = {verb for verb, _, resource in _granted("ClusterRole") if resource == "secrets"}
+    assert verbs == {"get", "create", "patch"}
 
 
 def test_every_binding_binds_a_role_that_is_there_to_the_account_that_the_pods_use() -> None:
@@ -236,7 +249,7 @@ def test_every_binding_binds_a_role_that_is_there_to_the_account_that_the_pods_u
 def test_the_deployment_serves_metrics_and_health_where_probes_and_scrapers_look() -> None:
     """One port by name; both probes ask for it, the annotations give its number."""
     template, container = pods_of_the_deployment()
-    (port,) = container["ports"]
+    port = next(port for port in container["ports"] if port["name"] == "metrics")
     endpoints = deployed().endpoints
     assert endpoints is not None
     assert (endpoints.host, endpoints.port, port["name"]) == ("", port["containerPort"], "metrics")

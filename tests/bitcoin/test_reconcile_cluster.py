@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ctrlkit.bitcoin.types import STATEFULSETS
 from ctrlkit.fakes.cluster import ALL
-from ctrlkit.model.kinds import PODS, SERVICES
-from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, MemoryNodes, Scene, scene_with
+from ctrlkit.model.kinds import POD_DISRUPTION_BUDGETS, PODS, SECRETS, SERVICES, STATEFULSETS
+from tests.bitcoin.memory import MemoryNodes
+from tests.bitcoin.scene import KEY, NETWORKS, STATEFULSET_KEY, Scene, node, scene_with
 
 
 @asynccontextmanager
 async def clustered() -> AsyncIterator[Scene]:
-    """A scene in which StatefulSets get pods, pods containers, and orphans are collected."""
+    """A scene in which StatefulSets get pods, pods run nodes in memory, and orphans are collected."""
     nodes = MemoryNodes()
-    async with scene_with(nodes, nodes, cluster=ALL) as scene:
+    async with scene_with(nodes, cluster=ALL) as scene:
         yield scene
 
 
@@ -24,11 +24,12 @@ def _ready(scene: Scene) -> dict[str, str]:
     return {node["nodeName"]: node["ip"] for node in scene.network.at("status.nodes") if node["ready"]}
 
 
-def _assert_meshed(scene: Scene, count: int) -> None:
-    ready = _ready(scene)
-    assert list(ready) == [f"net-sts-{ordinal}" for ordinal in range(count)]
-    addresses = set(ready.values())
-    assert {own: scene.nodes.lists[own] for own in addresses} == {own: addresses - {own} for own in addresses}
+def _assert_whole(scene: Scene, count: int) -> None:
+    """So many nodes are ready, connected with all others, and at one tip."""
+    names = [node(ordinal) for ordinal in range(count)]
+    assert [f"demo/{name}" for name in _ready(scene)] == names
+    assert scene.nodes.connections == dict.fromkeys(names, count - 1)
+    assert len(set(scene.nodes.tips.values())) == 1
     assert scene.condition("Available") == ("True", "NodesConnected")
 
 
@@ -36,8 +37,11 @@ async def test_the_walk_through() -> None:
     """Up, a pod deleted, scaled up, scaled down, scaled by hand, deleted: every promise of the original."""
     async with clustered() as scene:
         scene.apply(3)
-        await scene.world.advance(30)
-        _assert_meshed(scene, 3)
+        await scene.world.advance(60)
+        _assert_whole(scene, 3)
+        scene.nodes.mine(node(0), 101)
+        await scene.world.advance(10)
+        _assert_whole(scene, 3)
 
         before = _ready(scene)
         uid = scene.world.tracker.get(PODS, "demo/net-sts-0").metadata.uid
@@ -45,24 +49,27 @@ async def test_the_walk_through() -> None:
         await scene.world.advance(60)
         assert scene.world.tracker.get(PODS, "demo/net-sts-0").metadata.uid != uid
         assert {name: ip for name, ip in _ready(scene).items() if name != "net-sts-0"}.items() <= before.items()
-        _assert_meshed(scene, 3)
+        _assert_whole(scene, 3)
 
         scene.apply(4)
         await scene.world.advance(60)
-        _assert_meshed(scene, 4)
+        _assert_whole(scene, 4)
 
         scene.apply(2)
         await scene.world.advance(60)
-        _assert_meshed(scene, 2)
+        _assert_whole(scene, 2)
 
         await scene.world.client.set_scale(STATEFULSETS, STATEFULSET_KEY, 5)
         await scene.world.advance(60)
         assert len(scene.world.tracker.list(PODS, "demo")) == 2
-        _assert_meshed(scene, 2)
+        _assert_whole(scene, 2)
+
+        assert set(scene.nodes.heights.values()) == {101}
+        assert scene.nodes.went_back == []
 
         await scene.world.client.delete(NETWORKS, KEY)
         await scene.world.advance(60)
-        for resource in (NETWORKS, STATEFULSETS, SERVICES, PODS):
+        for resource in (NETWORKS, STATEFULSETS, SERVICES, PODS, SECRETS, POD_DISRUPTION_BUDGETS):
             assert scene.world.tracker.list(resource, "demo") == []
 
 
@@ -78,6 +85,6 @@ async def test_a_network_deleted_and_made_again_gets_children_of_its_own() -> No
         assert scene.network.metadata.uid != uid
         (owner,) = scene.statefulset.metadata.owner_references or ()
         assert owner.uid == scene.network.metadata.uid
-        fact = "service net-svc belongs to a former network of this name; wait until it is collected"
-        assert scene.events("Warning") == [("NameTaken", fact)]
-        _assert_meshed(scene, 2)
+        reasons = {reason for reason, _ in scene.events("Warning")}
+        assert "NameTaken" in reasons
+        _assert_whole(scene, 2)

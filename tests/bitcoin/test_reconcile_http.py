@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from ctrlkit.bitcoin.mesh import edges
 from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, Credentials, RpcClient, RpcNode
 from ctrlkit.fakes.bitcoind.node import SimulatedNetwork
 from ctrlkit.fakes.bitcoind.rpc import Mode
-from tests.bitcoin.scene import CREDENTIALS, MemoryNodes, Scene, scene_with
+from tests.bitcoin.memory import MemoryNodes
+from tests.bitcoin.scene import CREDENTIALS, Scene, scene_with
 from tests.support.loopback import own_address
 
 HOSTS = tuple(own_address(number) for number in (11, 12, 13))
@@ -37,7 +39,9 @@ class Wired:
             self.scene.run_pod(ordinal, ip=host)
 
 
-FULL_MESH = {host: set(HOSTS) - {host} for host in HOSTS}
+NAMES = {f"net-sts-{ordinal}": host for ordinal, host in enumerate(HOSTS)}
+FULL_MESH = {NAMES[name]: {NAMES[other] for other in others} for name, others in edges(NAMES).items()}
+"""Of every two nodes one has the other on its list."""
 
 
 class FasterWorker(RpcClient):
@@ -63,7 +67,7 @@ async def three_nodes(bitcoind: RpcClient) -> AsyncIterator[Wired]:
     async with (
         SimulatedNetwork(user=CREDENTIALS.user, password=CREDENTIALS.password) as network,
         bitcoind,
-        scene_with(bitcoind, MemoryNodes()) as scene,
+        scene_with(MemoryNodes(), bitcoind=bitcoind) as scene,
     ):
         for host in HOSTS:
             await network.start(host)
@@ -74,7 +78,7 @@ async def test_real_calls_make_a_full_mesh() -> None:
     """And the chains become one."""
     async with three_nodes(RpcClient()) as wired:
         await wired.bring_up()
-        await wired.scene.world.settle()
+        await wired.scene.world.advance(15)
         assert await wired.lists() == FULL_MESH
         assert wired.scene.condition("Available") == ("True", "NodesConnected")
         await wired.bitcoind.node(HOSTS[0], CREDENTIALS).generate(5)
@@ -87,7 +91,7 @@ async def test_already_added_and_not_added_are_no_errors() -> None:
     async with three_nodes(FasterWorker()) as wired:
         await RpcClient.node(wired.bitcoind, HOSTS[0], CREDENTIALS).add_node("127.77.2.9")
         await wired.bring_up()
-        await wired.scene.world.settle()
+        await wired.scene.world.advance(15)
         assert await wired.lists() == FULL_MESH
         assert wired.scene.condition("Available") == ("True", "NodesConnected")
         assert wired.scene.events("Warning") == []
@@ -99,11 +103,11 @@ async def test_a_node_that_accepts_calls_and_never_answers_holds_up_nobody() -> 
         silent = wired.network.nodes[HOSTS[1]]
         silent.faults.mode = Mode.HANG
         await wired.bring_up()
-        await wired.scene.pass_time(6)
+        await wired.scene.pass_time(11)
         assert wired.scene.condition("Available") == ("False", "NodesUnreachable")
-        assert "net-sts-1 (NodeUnreachable)" in wired.scene.message("Available")
+        assert "net-sts-1" in wired.scene.message("Available")
         for host in (HOSTS[0], HOSTS[2]):
             assert await wired.bitcoind.node(host, CREDENTIALS).added_nodes() == FULL_MESH[host]
         silent.faults.mode = Mode.SERVE
-        await wired.scene.world.settle()
+        await wired.scene.world.advance(60)
         assert await wired.lists() == FULL_MESH

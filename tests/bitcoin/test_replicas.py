@@ -4,26 +4,78 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from ctrlkit.bitcoin.controller import build
+from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, Credentials, Node
 from ctrlkit.clock import monotonic
 from ctrlkit.election import LeadershipLost
 from ctrlkit.errors import Unreachable
 from ctrlkit.fakes.clientset.calls import Calls
-from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.manager import Manager
-from ctrlkit.model.kinds import LEASES, SERVICES, STATEFULSETS
+from ctrlkit.model.kinds import LEASES
 from tests.bitcoin.deployed import OWN_NAMESPACE, deployed
-from tests.bitcoin.scene import SERVICE_KEY, STATEFULSET_KEY, MemoryNodes, Scene, mesh, scene_with
+from tests.bitcoin.memory import MemoryNodes
+from tests.bitcoin.scene import Scene, scene_with
 
 NODES = 4
-ENTRIES = NODES * (NODES - 1)
+ENTRIES = NODES * (NODES - 1) // 2
 SETTINGS = deployed(lease_namespace=OWN_NAMESPACE)
 HOME = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OWN_NAMESPACE}}
 TAKE_OVER_S = SETTINGS.lease_s + SETTINGS.lease_times.longest_rest_s
+
+
+@dataclass
+class Way:
+    """The way of one replica to the nodes: the calls that go it, and when each began and ended."""
+
+    nodes: MemoryNodes
+    calls: list[tuple[str, float, float]] = field(default_factory=list)
+
+    def node(self, address: str, credentials: Credentials, *, port: int = RPC_PORT) -> Node:
+        return _Handle(self, self.nodes.node(address, credentials, port=port))
+
+    @property
+    def added(self) -> int:
+        """How many entries were added by it."""
+        return sum(what == "add" for what, _, _ in self.calls)
+
+    @asynccontextmanager
+    async def noting(self, what: str) -> AsyncIterator[None]:
+        """Note a call, whatever becomes of it."""
+        began = monotonic()
+        try:
+            yield
+        finally:
+            self.calls.append((what, began, monotonic()))
+
+
+@dataclass(frozen=True)
+class _Handle:
+    way: Way
+    to: Node
+
+    async def answer(self) -> Answer:
+        async with self.way.noting("answer"):
+            return await self.to.answer()
+
+    async def add_node(self, peer: str) -> None:
+        async with self.way.noting("add"):
+            await self.to.add_node(peer)
+
+    async def remove_node(self, entry: str) -> None:
+        async with self.way.noting("remove"):
+            await self.to.remove_node(entry)
+
+    async def connect(self, entry: str) -> None:
+        async with self.way.noting("connect"):
+            await self.to.connect(entry)
+
+    async def disconnect(self, entry: str) -> None:
+        async with self.way.noting("disconnect"):
+            await self.to.disconnect(entry)
 
 
 @dataclass
@@ -31,32 +83,35 @@ class Two:
     """The replica that leads (the scene's), the one that stands by, and the way of each to the same nodes."""
 
     scene: Scene
-    leader: MemoryNodes
+    leader: Way
     standby: Manager
-    other: MemoryNodes
+    other: Way
 
     @property
     def entries(self) -> int:
         """How many entries the lists of all nodes have."""
-        return sum(map(len, self.leader.lists.values()))
+        return sum(map(len, self.scene.nodes.lists.values()))
+
+    def assert_whole(self) -> None:
+        """Every two nodes are connected."""
+        assert len(self.scene.pairs()) == self.entries == ENTRIES
 
     def assert_never_both_at_once(self) -> None:
         """The last call of the one has ended when the first of the other begins."""
-        assert max(ended for _, ended in self.leader.spans) <= min(began for began, _ in self.other.spans)
+        assert max(ended for _, _, ended in self.leader.calls) <= min(began for _, began, _ in self.other.calls)
 
     def assert_made_once(self) -> None:
-        """Neither child of the network was made by both."""
-        writes = self.scene.world.clientset.writes
-        for made in (Write("create", SERVICES, SERVICE_KEY), Write("create", STATEFULSETS, STATEFULSET_KEY)):
-            assert writes.count(made) == 1
+        """No object of the network was made by both."""
+        made = [reason for reason, _ in self.scene.events("Normal") if reason.startswith("Created")]
+        assert sorted(made) == ["CreatedPodDisruptionBudget", "CreatedService", "CreatedStatefulSet"]
 
 
 @asynccontextmanager
 async def two_replicas(*, call_s: float) -> AsyncIterator[Two]:
     """A network whose pods have just become ready: the leader begins to connect them, with calls that take a while."""
-    leader = MemoryNodes(call_s=call_s)
-    other = MemoryNodes(lists=leader.lists, call_s=call_s)
-    async with scene_with(leader, leader, HOME, settings=SETTINGS) as scene:
+    nodes = MemoryNodes(call_s=call_s, timeout_s=60)
+    leader, other = Way(nodes), Way(nodes)
+    async with scene_with(nodes, HOME, bitcoind=leader, settings=SETTINGS) as scene:
         standby = scene.world.manage(lambda manager: build(manager, bitcoind=other), settings=SETTINGS, name="second")
         scene.apply(NODES)
         await scene.world.settle()
@@ -70,7 +125,7 @@ async def test_one_replica_works_and_the_other_stands_by_with_filled_caches() ->
     async with two_replicas(call_s=1) as two:
         await two.scene.world.settle()
         await two.scene.world.advance("10m")
-        assert two.leader.lists == mesh(NODES)
+        two.assert_whole()
         assert (two.other.calls, two.standby.elected.is_set()) == ([], False)
         assert all(informer.has_synced() for informer in two.standby.informers)
         two.assert_made_once()
@@ -79,7 +134,7 @@ async def test_one_replica_works_and_the_other_stands_by_with_filled_caches() ->
 async def test_a_leader_that_crashes_is_followed_by_the_other_which_finishes_the_mesh() -> None:
     """Within the time of the lease and one look at it; what the first one had done is not done again."""
     async with two_replicas(call_s=1) as two:
-        await two.scene.pass_time(2.5)
+        await two.scene.world.pass_time(2.5)
         done = two.entries
         assert 0 < done < ENTRIES
         await two.scene.world.crash(two.scene.manager)
@@ -89,9 +144,9 @@ async def test_a_leader_that_crashes_is_followed_by_the_other_which_finishes_the
         assert monotonic() - crashed_at > SETTINGS.renew_s
         await two.scene.world.settle()
 
-        assert two.leader.lists == mesh(NODES)
+        two.assert_whole()
         assert two.scene.condition("Available") == ("True", "NodesConnected")
-        assert len(two.other.writes) == ENTRIES - done
+        assert two.other.added == ENTRIES - done
         two.assert_never_both_at_once()
         two.assert_made_once()
 
@@ -100,33 +155,34 @@ async def test_a_leader_that_is_cut_off_from_its_lease_leaves_the_nodes_before_t
     """It reaches the nodes all the time, and stops in the middle of a call."""
     async with two_replicas(call_s=30) as two:
         world, leader = two.scene.world, two.scene.manager
-        await two.scene.pass_time(5)
+        await two.scene.world.pass_time(5)
         world.faults_of(leader).outage(Calls(resource=LEASES), error=Unreachable("the network is gone"))
         with pytest.raises(LeadershipLost):
             await world.until(two.standby.elected.is_set, within=TAKE_OVER_S)
         assert not two.standby.elected.is_set()
-        assert [ended for _, ended in two.leader.spans] == [monotonic()] * NODES
+        assert [ended for _, _, ended in two.leader.calls[-NODES:]] == [monotonic()] * NODES
         await world.crash(leader)  # it has ended; the world need not tell of it again
 
-        await world.settle()
-        assert two.leader.lists == mesh(NODES)
-        assert len(two.other.writes) == ENTRIES
+        two.scene.nodes.call_s = 1
+        await world.advance(30)
+        two.assert_whole()
+        assert two.other.added == ENTRIES
         two.assert_never_both_at_once()
 
 
 async def test_a_leader_that_is_stopped_hands_over_at_once() -> None:
     """A rolling update costs the time of one look at the lease, and what ran is finished before."""
     async with two_replicas(call_s=1) as two:
-        await two.scene.pass_time(2.5)
+        await two.scene.world.pass_time(2.5)
         await two.scene.world.stop(two.scene.manager)
-        assert two.leader.lists == mesh(NODES)
+        two.assert_whole()
         stopped_at = monotonic()
 
         await two.scene.world.until(two.standby.elected.is_set, within=SETTINGS.lease_times.longest_rest_s)
         await two.scene.world.settle()
 
         assert monotonic() - stopped_at < SETTINGS.lease_times.longest_rest_s + 2
-        assert two.other.writes == []
+        assert two.other.added == 0
         assert two.scene.condition("Available") == ("True", "NodesConnected")
         two.assert_never_both_at_once()
         two.assert_made_once()

@@ -10,17 +10,10 @@ import pytest
 from ctrlkit.bitcoin.manifests import objects
 from ctrlkit.fakes.world.world import NeverSettled
 from tests.bitcoin.deployed import OWN_NAMESPACE, deployed
-from tests.bitcoin.scene import MemoryNodes, scene_with, whole_life
+from tests.bitcoin.memory import MemoryNodes
+from tests.bitcoin.scene import LIFE, loose_definition, scene_with, whole_life
 
 SETTINGS = deployed(lease_namespace=OWN_NAMESPACE)
-
-
-def loose_definition() -> dict[str, Any]:
-    """The definition of the network without its schema, so that one can be made that does not decode."""
-    (definition,) = copy.deepcopy(objects("crd"))
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    definition["spec"]["versions"][0]["schema"] = {"openAPIV3Schema": anything}
-    return definition
 
 
 def without(verb: str, resource: str) -> list[dict[str, Any]]:
@@ -36,7 +29,7 @@ def without(verb: str, resource: str) -> list[dict[str, Any]]:
 async def _one_network(*manifests: dict[str, Any]) -> None:
     """A network of one node, made under manifests."""
     nodes = MemoryNodes()
-    async with scene_with(nodes, nodes, *manifests, settings=SETTINGS, rbac=True) as scene:
+    async with scene_with(nodes, *manifests, settings=SETTINGS, rbac=True) as scene:
         scene.apply(1)
         await scene.world.settle(patience_s=60)
 
@@ -45,7 +38,9 @@ async def test_its_rights_suffice_for_its_whole_life() -> None:
     """It makes, scales, puts back and tells as its service account; nothing is refused."""
     nodes = MemoryNodes()
     manifests = [*objects("rbac"), *objects("deployment")]
-    async with scene_with(nodes, nodes, *manifests, crd=loose_definition(), settings=SETTINGS, rbac=True) as scene:
+    async with scene_with(
+        nodes, *manifests, crd=loose_definition(), cluster=LIFE, settings=SETTINGS, rbac=True
+    ) as scene:
         await whole_life(scene)
         await scene.world.stop(scene.manager)
         assert scene.world.clientset.writes

@@ -18,10 +18,11 @@ import aiohttp
 import pytest
 
 from ctrlkit.bitcoin.manifests import objects
-from ctrlkit.bitcoin.types import SERVICES
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.fakes.apiserver import ApiServer
 from ctrlkit.fakes.clientset.clientset import FakeClientset
-from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
+from ctrlkit.model import Unstructured
+from ctrlkit.model.kinds import SERVICES
 from tests.bitcoin.deployed import pods_of_the_deployment
 from tests.bitcoin.servers import forbid, with_definition
 from tests.support.processes import process_of
@@ -36,7 +37,7 @@ async def a_controller(
     kubeconfig: Path, *arguments: str, variables: Mapping[str, str] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """`bitcoin-controller run` as a process."""
-    own = ("--kubeconfig", str(kubeconfig), "--endpoints-address", "127.0.0.1:0")
+    own = ("--kubeconfig", str(kubeconfig), "--endpoints-address=127.0.0.1:0", "--webhooks-address=127.0.0.1:0")
     command = [sys.executable, "-m", "ctrlkit.bitcoin", "run", *arguments, *own]
     environment = os.environ | {"PYTHONPATH": str(_REPOSITORY)} | dict(variables or {})
     async with process_of(*command, env=environment) as process:
@@ -75,10 +76,8 @@ async def test_run_works_until_a_signal_and_ends_in_order(number: signal.Signals
         server.write_kubeconfig(kubeconfig)
         async with a_controller(kubeconfig, "--namespaces", "default", "--log-format", "json") as process:
             async with asyncio.timeout(60), clientset.client.watch(SERVICES, namespace="default") as events:
-                served = clientset.tracker.list(CUSTOM_RESOURCE_DEFINITIONS)[0]
-                resource = clientset.tracker.registry.find(served.at("spec.group"), "v1", "bitcoinnetworks")
-                assert resource is not None
-                clientset.tracker.create(resource.resource, objects("network")[0])
+                network = objects("network")[0]
+                clientset.tracker.create(BITCOIN_NETWORKS.of(Unstructured), {**network, "spec": {"nodes": 3}})
                 await anext(events)
             process.send_signal(number)
             _, log = await process.communicate()
@@ -121,7 +120,8 @@ async def test_replicas_as_deployed_are_both_ready_and_hand_over_when_one_is_sto
     clientset = with_definition()
     kubeconfig = tmp_path / "config"
     _, container = pods_of_the_deployment()
-    arguments = (*container["args"][1:], "--lease-namespace=default", "--retry-s=0.2")
+    service = "--webhooks-service=default/bitcoin-controller-webhooks"  # for this is no pod, which would know its own
+    arguments = (*container["args"][1:], "--lease-namespace=default", "--retry-s=0.2", service)
     variables = {each["name"]: each["value"] for each in container["env"]}
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context

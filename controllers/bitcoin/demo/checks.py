@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
 
+from ctrlkit.bitcoin.network import BitcoinNetwork, NodeStatus
 from ctrlkit.bitcoin.rpc import peer_address
-from ctrlkit.bitcoin.types import BitcoinNetwork, Container, NodeStatus, Service, StatefulSet
-from ctrlkit.model import ObjectMeta
+from ctrlkit.model import ObjectMeta, Unstructured
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,9 @@ class NodeFacts:
     error: str = ""
 
 
-def children_fit(network: BitcoinNetwork | None, service: Service | None, stateful_set: StatefulSet | None) -> Finding:
+def children_fit(
+    network: BitcoinNetwork | None, service: Unstructured | None, stateful_set: Unstructured | None
+) -> Finding:
     """Check that Service and StatefulSet exist and match the network."""
     if network is None:
         return NotYet("the network is not there")
@@ -59,48 +63,56 @@ def children_fit(network: BitcoinNetwork | None, service: Service | None, statef
     wrong = [*_service_faults(network, service), *_stateful_set_faults(network, stateful_set)]
     if wrong:
         return NotYet("; ".join(wrong))
-    image = stateful_set.spec.template.spec.containers[0].image
+    (container,) = stateful_set.at("spec.template.spec.containers")
     return Holds(
         f"Service {service.metadata.name} is headless, StatefulSet {stateful_set.metadata.name} wants "
-        f"{network.spec.nodes} pods of {image}; the network owns both",
+        f"{network.spec.nodes} pods of {container['image']} with a claim each; the network owns both",
     )
 
 
-def _service_faults(network: BitcoinNetwork, service: Service) -> list[str]:
+def _service_faults(network: BitcoinNetwork, service: Unstructured) -> list[str]:
     faults = _owner_faults(network, "Service", service.metadata)
-    if service.spec.cluster_ip != "None":
-        faults.append(f"the Service is not headless: its clusterIP is {service.spec.cluster_ip or 'not set'}")
-    if service.spec.selector != {"app": network.metadata.name}:
-        faults.append(f"the Service selects {service.spec.selector}")
+    if service.at("spec.clusterIP") != "None":
+        faults.append(f"the Service is not headless: its clusterIP is {service.at('spec.clusterIP') or 'not set'}")
+    if service.at("spec.selector") != _own_labels(network):
+        faults.append(f"the Service selects {service.at('spec.selector')}")
     return faults
 
 
-def _stateful_set_faults(network: BitcoinNetwork, stateful_set: StatefulSet) -> list[str]:
-    name, spec = network.metadata.name, stateful_set.spec
+def _stateful_set_faults(network: BitcoinNetwork, stateful_set: Unstructured) -> list[str]:
+    name, at = network.metadata.name, stateful_set.at
     faults = _owner_faults(network, "StatefulSet", stateful_set.metadata)
-    if spec.replicas != network.spec.nodes:
-        faults.append(f"the StatefulSet wants {spec.replicas} pods, the network {network.spec.nodes}")
-    if spec.service_name != f"{name}-svc":
-        faults.append(f"the StatefulSet's service is {spec.service_name or 'not set'}")
-    if spec.selector.match_labels != {"app": name} or spec.template.metadata.labels != {"app": name}:
-        faults.append(f"selector or labels of the pods are not app={name}")
-    match spec.template.spec.containers:
-        case (container,):
-            faults += _container_faults(network, container)
+    if at("spec.replicas") != network.spec.nodes:
+        faults.append(f"the StatefulSet wants {at('spec.replicas')} pods, the network {network.spec.nodes}")
+    if at("spec.serviceName") != f"{name}-svc":
+        faults.append(f"the StatefulSet's service is {at('spec.serviceName') or 'not set'}")
+    selector, labels = at("spec.selector.matchLabels"), at("spec.template.metadata.labels")
+    if not (_own_labels(network).items() <= selector.items() <= labels.items()):
+        faults.append(f"the StatefulSet selects {selector} of pods with {labels}")
+    if [template["metadata"]["name"] for template in at("spec.volumeClaimTemplates") or ()] != ["data"]:
+        faults.append("the pods have no claim for their chain")
+    match at("spec.template.spec.containers"):
+        case [container]:
+            faults += _container_faults(container)
         case containers:
             faults.append(f"the pods have {len(containers)} containers")
     return faults
 
 
-def _container_faults(network: BitcoinNetwork, container: Container) -> list[str]:
+def _container_faults(container: Mapping[str, Any]) -> list[str]:
     faults = []
-    command = container.readiness_probe and container.readiness_probe.exec and container.readiness_probe.exec.command
-    if not command or command[-1] != "getnetworkinfo":
+    probe = container.get("readinessProbe") or {}
+    if "getblockchaininfo" not in ((probe.get("exec") or {}).get("command") or ()):
         faults.append("the readiness probe does not ask the node")
-    secrets = [source.secret_ref.name for source in container.env_from if source.secret_ref]
-    if secrets != ([network.spec.secret] if network.spec.secret else []):
-        faults.append(f"the pods take their environment from {', '.join(secrets) or 'no secret'}")
+    said = [*(container.get("args") or ()), *(one["name"] for one in container.get("env") or ())]
+    shown = [word for word in said if "password" in word.lower() or "rpcauth" in word.lower()]
+    if shown or container.get("envFrom"):
+        faults.append(f"the pods show credentials in {', '.join(shown) or 'their environment'}")
     return faults
+
+
+def _own_labels(network: BitcoinNetwork) -> dict[str, str]:
+    return {"bitcoincontroller.christianb93.github.com/network": network.metadata.name}
 
 
 def _owner_faults(network: BitcoinNetwork, kind: str, child: ObjectMeta) -> list[str]:
@@ -126,25 +138,24 @@ def all_answer(facts: Sequence[NodeFacts]) -> Finding:
 
 
 def in_full_mesh(facts: Sequence[NodeFacts], *, nodes: int) -> Finding:
-    """Check that there are so many nodes, each with exactly all others on its list, and connected."""
+    """Check that there are so many nodes, and every two are connected, one having the other on its list."""
     if len(facts) != nodes:
         return NotYet(f"{len(facts)} nodes, want {nodes}")
     answering = all_answer(facts)
     if isinstance(answering, NotYet):
         return answering
+    lists = {fact.address: frozenset(peer_address(entry) for entry in fact.entries or ()) for fact in facts}
+    for one, other in combinations(facts, 2):
+        if other.address not in lists[one.address] and one.address not in lists[other.address]:
+            return NotYet(f"neither {one.name} nor {other.name} has the other on its list")
     for fact in facts:
-        have = frozenset(peer_address(entry) for entry in fact.entries or ())
-        others = {other.name: other.address for other in facts if other.name != fact.name}
-        missing = [name for name, address in others.items() if address not in have]
-        if missing:
-            return NotYet(f"{fact.name} does not have {', '.join(missing)} on its list")
-        strangers = have - frozenset(others.values())
+        strangers = lists[fact.address] - lists.keys()
         if strangers:
             return NotYet(f"{fact.name} still has {', '.join(sorted(strangers))} on its list")
-        if others and not fact.peers:
-            return NotYet(f"{fact.name} has no connection yet")
+        if (fact.peers or 0) < nodes - 1:
+            return NotYet(f"{fact.name} has {fact.peers or 0} of {nodes - 1} connections")
     peers = [fact.peers or 0 for fact in facts]
-    return Holds(f"each list holds exactly all others, {nodes - 1}; {_range(peers)} connections each")
+    return Holds(f"every two are connected, by an entry on a list of either; {_range(peers)} connections each")
 
 
 def at_height(facts: Sequence[NodeFacts], *, blocks: int) -> Finding:

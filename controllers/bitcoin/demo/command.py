@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from rich.console import Console
 
+from ctrlkit.bitcoin.bitcoin_conf import cli_arguments
 from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.demo.background import Interruption, in_background, interruptible
 from ctrlkit.bitcoin.demo.binary import Binary, NodeKind, choose
@@ -26,6 +27,7 @@ from ctrlkit.bitcoin.demo.observer import Observer
 from ctrlkit.bitcoin.demo.steps import Report, play
 from ctrlkit.bitcoin.demo.view import PlainView, View
 from ctrlkit.bitcoin.demo.walkthrough import Walkthrough
+from ctrlkit.bitcoin.network import Spec
 from ctrlkit.bitcoin.rpc import RpcClient
 from ctrlkit.manager import GraceExceeded, Manager, Settings, connect, manager_from
 from ctrlkit.manager.settings import OFF
@@ -218,7 +220,7 @@ def _hints(kubeconfig: str, context: str | None, network: str) -> list[str]:
         f"  {kubectl} describe bitcoinnetwork {network}",
         f"  {kubectl} scale bitcoinnetwork {network} --replicas 5",
         f"  {kubectl} logs {node}",
-        f"  {kubectl} exec {node} -- /usr/local/bin/bitcoin-cli -regtest -conf=/bitcoin.conf getpeerinfo",
+        f"  {kubectl} exec {node} -- bitcoin-cli {' '.join(cli_arguments(Spec(nodes=1)))} getpeerinfo",
         f"  {kubectl} delete pod {node}",
         f"  {kubectl} delete bitcoinnetwork {network}",
     ]

@@ -132,9 +132,9 @@ def check_addresses(pods: int, *, is_set_up: Callable[[str], bool] | None = None
 
 class EarlyProbes:
     """
-    A StreamTransport that shortens the readiness probes of new pods, for simulated nodes, which are up at once.
+    A StreamTransport that shortens the probes of new pods, for simulated nodes, which are up at once.
 
-    The controller sets a first probe after 5 seconds. Like a mutating admission webhook, this changes each pod as it is
+    The controller has nodes probed every few seconds. Like a mutating admission webhook, this changes each pod as it is
     created, to a probe every second; the StatefulSet that the controller wrote stays as it is.
     """
 
@@ -163,7 +163,7 @@ class EarlyProbes:
 
 def with_early_probes(pod: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return a pod with readiness probes each second.
+    Return a pod with probes each second.
 
     >>> probe = {"initialDelaySeconds": 5, "periodSeconds": 5, "exec": {"command": ["true"]}}
     >>> with_early_probes({"spec": {"containers": [{"name": "c", "readinessProbe": probe}]}})["spec"]["containers"]
@@ -175,7 +175,6 @@ def with_early_probes(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_early_probe(container: Mapping[str, Any]) -> dict[str, Any]:
-    probe = container.get("readinessProbe")
-    if not probe:
-        return dict(container)
-    return {**container, "readinessProbe": {**probe, "initialDelaySeconds": PROBE_S, "periodSeconds": PROBE_S}}
+    early = {"initialDelaySeconds": PROBE_S, "periodSeconds": PROBE_S}
+    probes = {name: container[name] | early for name in ("startupProbe", "readinessProbe") if container.get(name)}
+    return {**container, **probes}

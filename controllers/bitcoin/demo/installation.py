@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from ctrlkit.bitcoin.credentials import PASSWORD_KEY
 from ctrlkit.bitcoin.manifests import objects
-from ctrlkit.bitcoin.types import BITCOIN_NETWORKS
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import AlreadyExists, CtrlkitError, NotFound

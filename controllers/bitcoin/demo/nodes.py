@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from ctrlkit.bitcoin.demo.checks import NodeFacts
+from ctrlkit.bitcoin.network import NodeStatus
 from ctrlkit.bitcoin.rpc import Credentials, NodeUnreachable, RpcClient, RpcError, RpcNode
-from ctrlkit.bitcoin.types import NodeStatus
 
 _BLOCKS_A_CALL = 50
 """Blocks for one call: few enough for the slowest node to mine them within the timeout."""

@@ -12,82 +12,28 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from ctrlkit.bitcoin.demo.checks import Finding, Holds, NotYet
-from ctrlkit.bitcoin.desired import labels, service_name, statefulset_name
-from ctrlkit.bitcoin.types import (
-    BITCOIN_NETWORKS,
-    PODS,
-    SERVICES,
-    STATEFULSETS,
-    BitcoinNetwork,
-    NodeStatus,
-    Pod,
-    PodStatus,
-    Service,
-    StatefulSet,
-)
+from ctrlkit.bitcoin.names import selector, service_name, statefulset_name
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, NodeStatus
+from ctrlkit.bitcoin.objects import PODS, ContainerStatus, Pod
 from ctrlkit.cache import Change, InformerFactory, Lister, ListWatchMaker
 from ctrlkit.clock import monotonic
-from ctrlkit.model import LabelSelector, ObjectKey, Resource
+from ctrlkit.model import LabelSelector, ObjectKey, Unstructured
+from ctrlkit.model.kinds import SERVICES, STATEFULSETS
 
 _TOLD_MAX: Final = 300
 """Most characters of a container's message; the end is kept."""
 
 
-class Waiting(msgspec.Struct, frozen=True):
-    """Why a container does not run."""
-
-    reason: str = ""
-    message: str = ""
-
-
-class Terminated(msgspec.Struct, frozen=True, rename="camel"):
-    """How a container ended; the message is the end of its output."""
-
-    exit_code: int = 0
-    message: str = ""
-
-
-class ContainerState(msgspec.Struct, frozen=True):
-    """The state of a container; both are None while it runs."""
-
-    waiting: Waiting | None = None
-    terminated: Terminated | None = None
-
-
-class ContainerStatus(msgspec.Struct, frozen=True, rename="camel"):
-    """A container: its state, and that of its previous run."""
-
-    restart_count: int = 0
-    state: ContainerState = ContainerState()
-    last_state: ContainerState = ContainerState()
-
-
-class SeenPodStatus(PodStatus, frozen=True, kw_only=True):
-    """A pod's status with its containers."""
-
-    container_statuses: tuple[ContainerStatus, ...] | None = msgspec.field(default=None, name="containerStatuses")
-
-
-class SeenPod(Pod, frozen=True, kw_only=True):
-    """A pod with its containers."""
-
-    status: SeenPodStatus = SeenPodStatus()
-
-
-SEEN_PODS: Final[Resource[SeenPod]] = PODS.of(SeenPod)
-
-
-def troubles(pods: Iterable[SeenPod]) -> str:
+def troubles(pods: Iterable[Pod]) -> str:
     """
     Say what keeps containers of unready pods from running; empty if nothing does.
 
+    >>> from ctrlkit.bitcoin.objects import ContainerState, ContainerStatus, Ended, PodStatus
     >>> from ctrlkit.model import ObjectMeta
-    >>> ended = ContainerState(terminated=Terminated(exit_code=1, message="Error: no such flag"))
-    >>> status = SeenPodStatus(container_statuses=(ContainerStatus(restart_count=2, last_state=ended),))
-    >>> troubles([SeenPod(metadata=ObjectMeta(name="net-sts-0"), status=status)])
+    >>> ended = ContainerState(terminated=Ended(exit_code=1, message="Error: no such flag"))
+    >>> status = PodStatus(container_statuses=(ContainerStatus(name="bitcoind", restart_count=2, last_state=ended),))
+    >>> troubles([Pod(metadata=ObjectMeta(name="net-sts-0"), status=status)])
     'net-sts-0 ended with status 1 (restarts: 2): Error: no such flag'
     """
     unready = [pod for pod in pods if not pod.ready]
@@ -115,9 +61,9 @@ _ASK_AGAIN_S = 0.2
 @dataclass(frozen=True, slots=True)
 class _Listers:
     networks: Lister[BitcoinNetwork]
-    services: Lister[Service]
-    stateful_sets: Lister[StatefulSet]
-    pods: Lister[SeenPod]
+    services: Lister[Unstructured]
+    stateful_sets: Lister[Unstructured]
+    pods: Lister[Pod]
 
 
 class Observer:
@@ -142,7 +88,7 @@ class Observer:
     async def watch(self) -> None:
         """Start the informers, once the kinds are served. Errors: NotSynced."""
         networks, services = self._factory.informer(BITCOIN_NETWORKS), self._factory.informer(SERVICES)
-        stateful_sets, pods = self._factory.informer(STATEFULSETS), self._factory.informer(SEEN_PODS)
+        stateful_sets, pods = self._factory.informer(STATEFULSETS), self._factory.informer(PODS)
         for informer in (networks, services, stateful_sets, pods):
             informer.add_handler(self._note, name="walk-through")
         await self._factory.wait_synced(timeout_s=_SYNC_LIMIT_S)
@@ -154,23 +100,23 @@ class Observer:
         return self._listers.networks.find(self.key) if self._listers else None
 
     @property
-    def service(self) -> Service | None:
+    def service(self) -> Unstructured | None:
         """Its Service."""
         return self._listers.services.find(self._child(service_name(self.key.name))) if self._listers else None
 
     @property
-    def stateful_set(self) -> StatefulSet | None:
+    def stateful_set(self) -> Unstructured | None:
         """Its StatefulSet."""
         name = statefulset_name(self.key.name)
         return self._listers.stateful_sets.find(self._child(name)) if self._listers else None
 
     @property
-    def pods(self) -> dict[str, SeenPod]:
+    def pods(self) -> dict[str, Pod]:
         """Its pods, by name."""
         if self._listers is None:
             return {}
-        selector = LabelSelector.of_labels(labels(self.key.name))
-        found = self._listers.pods.list(namespace=self.key.namespace, selector=selector)
+        of_network = LabelSelector.of_labels(selector(self.key.name))
+        found = self._listers.pods.list(namespace=self.key.namespace, selector=of_network)
         return {pod.metadata.name: pod for pod in found}
 
     @property

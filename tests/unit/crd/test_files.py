@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ctrlkit.bitcoin.types import BITCOIN_NETWORKS
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.crd import assert_definition, definition_of, read_definition, to_yaml
 from ctrlkit.errors import ConfigError
 from tests.unit.crd.test_manifest import OLD_SITES, SITES

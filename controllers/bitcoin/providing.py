@@ -1,0 +1,203 @@
+"""
+Sees to it that nodes can run: credentials, the Secret that they mount, and the objects that make their pods.
+
+    credentials wanted ⇒ rotation ⇒ Secret NAME-config ⇒ Service, StatefulSets and policies ⇒ members
+
+Of a network made before, only what it had then is seen to (legacy.py). Of a paused one nothing is: it is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from secrets import token_hex
+from typing import Final
+
+from ctrlkit.bitcoin.bitcoin_conf import ports_of
+from ctrlkit.bitcoin.caches import Caches, Seen
+from ctrlkit.bitcoin.configs import ConfigStore
+from ctrlkit.bitcoin.credentials import CredentialStore
+from ctrlkit.bitcoin.facts import Member
+from ctrlkit.bitcoin.layout import desired_objects, groups_of, is_settled, members_of, running_images
+from ctrlkit.bitcoin.legacy import (
+    DEFAULT_CREDENTIALS,
+    MadeBefore,
+    as_made_before,
+    beside,
+    leftovers,
+    replaceable,
+    statefulset_made_before,
+    upgrade_brings,
+    with_leftovers,
+)
+from ctrlkit.bitcoin.names import credentials_name, service_name
+from ctrlkit.bitcoin.network import MAIN_GROUP, BitcoinNetwork
+from ctrlkit.bitcoin.objects import StatefulSet
+from ctrlkit.bitcoin.owned import OwnedObjects
+from ctrlkit.bitcoin.reasons import Trouble
+from ctrlkit.bitcoin.rotation import ConfigState, next_config
+from ctrlkit.bitcoin.rpc import Credentials
+from ctrlkit.bitcoin.versions import DEFAULT_IMAGE, chosen_image, has_newer_default, options_of, refused_change
+from ctrlkit.client import Client
+from ctrlkit.events import EventRecorder
+from ctrlkit.model import ObjectKey
+
+_SALT_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provided:
+    """
+    What nodes there are, and how they are called.
+
+    Shape   `members` are all nodes that the spec asks for, `replaceable` those that a rollout may be about.
+            `credentials` are those in force; None while no node has any. `trouble`: what is wrong with the Secret that
+            is named. `secret`: the Secret with the credentials that are wanted. `port`: where the nodes take calls.
+            `is_settled`: what makes pods is as the spec says, so one that is not updated has to be replaced.
+    """
+
+    members: tuple[Member, ...]
+    port: int
+    replaceable: tuple[Member, ...] = ()
+    credentials: Credentials | None = None
+    trouble: Trouble | None = None
+    secret: str = ""
+    is_settled: bool = False
+    is_rotating: bool = False
+    images: Mapping[str, str] = field(default_factory=dict)
+    refused: str = ""
+    newer_image: str = ""
+    made_before: str = ""
+
+
+class Provider:
+    """
+    Provides networks with what their nodes need.
+
+    Errors  Blocked where an object cannot be created or used; those of the client.
+    """
+
+    def __init__(self, *, caches: Caches, client: Client, recorder: EventRecorder) -> None:
+        self._caches = caches
+        self._owned = OwnedObjects(
+            services=caches.services.lister,
+            budgets=caches.budgets.lister,
+            policies=caches.policies.lister,
+            client=client,
+            recorder=recorder,
+        )
+        self._made_before = MadeBefore(client, recorder)
+        self._configs = ConfigStore(client)
+        self._credentials = CredentialStore(client)
+
+    async def provide(self, network: BitcoinNetwork, seen: Seen) -> Provided:
+        """See to the objects of a network, and return what nodes it has."""
+        old = statefulset_made_before(network, seen.statefulsets)
+        if old is not None:
+            return await self._as_before(network, seen, old)
+        config = await self._configs.read(network)
+        if network.spec.paused:
+            return _provided(network, seen, seen.statefulsets, config)
+        wanted = await self._credentials.read(network)
+        trouble = wanted if isinstance(wanted, Trouble) else None
+        if isinstance(wanted, Credentials):
+            nodes = _provided(network, seen, seen.statefulsets, config).members
+            all_updated = all(node.is_updated for node in nodes)
+            config = next_config(config, wanted, salt=token_hex(_SALT_BYTES), all_updated=all_updated)
+            await self._configs.write(network, config)
+        if config is None:  # no node may start with credentials that nobody chose
+            return replace(_provided(network, seen, seen.statefulsets, None), trouble=trouble)
+        await self._owned.keep_finalizer(network)
+        choice = choose_images(network, running_images(network, seen.statefulsets, seen.pods))
+        objects = desired_objects(network, config, choice.images)
+        wanted_objects = beside(network, objects, leftovers(network, seen.pods))
+        ensured = await self._owned.ensure(network, wanted_objects, seen.statefulsets, seen.claims)
+        await self._owned.prune(network, objects, seen.statefulsets)
+        return replace(
+            _provided(network, seen, ensured.statefulsets, config),
+            trouble=trouble,
+            is_settled=is_settled(network, ensured.statefulsets, config),
+            is_rotating=isinstance(wanted, Credentials) and wanted != config.in_force,
+            images=choice.images,
+            refused="; ".join(filter(None, (choice.refused, ensured.refused))),
+            newer_image=choice.newer,
+        )
+
+    async def _as_before(self, network: BitcoinNetwork, seen: Seen, statefulset: StatefulSet) -> Provided:
+        kept = as_made_before(network)
+        meta = network.metadata
+        if not network.spec.paused:
+            service = self._caches.services.lister.find(ObjectKey(meta.namespace, service_name(meta.name)))
+            await self._made_before.ensure(kept, service, statefulset)
+        found: Credentials | Trouble = DEFAULT_CREDENTIALS
+        if network.spec.secret:
+            found = await self._credentials.read(kept)
+        trouble = found if isinstance(found, Trouble) else None
+        return Provided(
+            members=members_of(kept, seen.statefulsets, seen.pods, seen.claims),
+            port=ports_of(kept.spec)[0],
+            credentials=found if isinstance(found, Credentials) else None,
+            trouble=trouble,
+            secret=network.spec.secret or "",
+            images={MAIN_GROUP: statefulset.spec.template.spec.containers[0].image},
+            made_before=upgrade_brings(network),
+        )
+
+    async def release(self, network: BitcoinNetwork, seen: Seen) -> None:
+        """Leave the objects of a network that is being deleted, where its deletion policy wants that."""
+        await self._owned.release(network, seen.statefulsets)
+
+    def reread(self, network: ObjectKey) -> None:
+        """Read the Secrets of a network again: a node refused what they said, or the network is gone."""
+        self._configs.forget(network)
+        self._credentials.forget(network)
+
+
+def _provided(
+    network: BitcoinNetwork, seen: Seen, statefulsets: Iterable[StatefulSet], config: ConfigState | None
+) -> Provided:
+    left = leftovers(network, seen.pods)
+    members = with_leftovers(network, members_of(network, statefulsets, seen.pods, seen.claims, config), left)
+    return Provided(
+        members=members,
+        port=ports_of(network.spec)[0],
+        replaceable=replaceable(network, members, left),
+        credentials=None if config is None else config.in_force,
+        secret=network.spec.secret or credentials_name(network.metadata.name),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The image of each group; why a change of it is `refused`, and the `newer` default that nobody asked for yet."""
+
+    images: Mapping[str, str]
+    refused: str = ""
+    newer: str = ""
+
+
+def choose_images(network: BitcoinNetwork, running: Mapping[str, str]) -> Choice:
+    """
+    Return the image of each group; `running` has those of groups that were made.
+
+    A change that the chains of a group cannot take is not made: the group stays with what it runs.
+    """
+    images: dict[str, str] = {}
+    refused: list[str] = []
+    newer = ""
+    for group in groups_of(network.spec):
+        options, before = options_of(network.spec, group), running.get(group)
+        image = chosen_image(options, before)
+        if before is not None and image != before:
+            why = refused_change(network.spec, options, image, _agents(network, group))
+            refused += [why] if why else []
+            image = before if why else image
+        if has_newer_default(options, image):
+            newer = DEFAULT_IMAGE
+        images[group] = image
+    return Choice(images, "; ".join(refused), newer)
+
+
+def _agents(network: BitcoinNetwork, group: str) -> Sequence[str]:
+    """Return what the nodes of a group said that they are, as the status tells it."""
+    return [node.version for node in network.status.nodes if node.version and (node.group or MAIN_GROUP) == group]
