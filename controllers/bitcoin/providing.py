@@ -92,22 +92,22 @@ class Provider:
 
     async def provide(self, network: BitcoinNetwork, seen: Seen) -> Provided:
         """See to the objects of a network, and return what nodes it has."""
+        await self._owned.keep_finalizer(network)
         old = statefulset_made_before(network, seen.statefulsets)
         if old is not None:
             return await self._as_before(network, seen, old)
         config = await self._configs.read(network)
         if network.spec.paused:
-            return _provided(network, seen, seen.statefulsets, config)
+            running = running_images(network, seen.statefulsets, seen.pods)
+            return replace(_provided(network, seen, seen.statefulsets, config), images=running)
         wanted = await self._credentials.read(network)
         trouble = wanted if isinstance(wanted, Trouble) else None
         if isinstance(wanted, Credentials):
-            nodes = _provided(network, seen, seen.statefulsets, config).members
-            all_updated = all(node.is_updated for node in nodes)
+            all_updated = config is not None and wanted != config.in_force and _all_updated(network, seen, config)
             config = next_config(config, wanted, salt=token_hex(_SALT_BYTES), all_updated=all_updated)
             await self._configs.write(network, config)
         if config is None:  # no node may start with credentials that nobody chose
             return replace(_provided(network, seen, seen.statefulsets, None), trouble=trouble)
-        await self._owned.keep_finalizer(network)
         choice = choose_images(network, running_images(network, seen.statefulsets, seen.pods))
         objects = desired_objects(network, config, choice.images)
         wanted_objects = beside(network, objects, leftovers(network, seen.pods))
@@ -151,6 +151,11 @@ class Provider:
         """Read the Secrets of a network again: a node refused what they said, or the network is gone."""
         self._configs.forget(network)
         self._credentials.forget(network)
+
+
+def _all_updated(network: BitcoinNetwork, seen: Seen, config: ConfigState) -> bool:
+    """Whether every pod runs with what the Secret NAME-config says now."""
+    return all(node.is_updated for node in _provided(network, seen, seen.statefulsets, config).members)
 
 
 def _provided(
