@@ -46,7 +46,8 @@ examples:
 
 The kind must be installed (bitcoin-controller manifests crd | kubectl apply -f -), and the nodes' pods must be
 reachable from where this runs. SIGTERM and Ctrl-C let running work finish; a second one ends it at once. Log lines go
-to stderr; http://127.0.0.1:8080/debug shows what goes on.
+to stderr; http://127.0.0.1:8080/debug shows what goes on. Networks of version v1 are converted at port 9443, where the
+server must reach this machine (--webhooks-url says by which way); --webhooks-address off where nobody uses v1 any more.
 exit status: 0 after SIGTERM or Ctrl-C, 1 for an error, 2 for bad arguments.
 """
 _UPGRADE_EPILOG: Final = """\

@@ -2,7 +2,8 @@
 `bitcoin-controller run`: checks the server, then runs the controller until SIGTERM or SIGINT.
 
 The check reports a wrong server, a missing CustomResourceDefinition and missing permissions at once and in one line. It
-changes nothing: its lists select nothing, and its writes are dry runs.
+changes nothing: its lists select nothing, and its writes are dry runs. Networks that are stored as v1 are read through
+this program's own webhook, which is not there yet: where the server waits for it, the check goes on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from typing import Final
 
 from ctrlkit.bitcoin.caches import KINDS
@@ -17,7 +19,17 @@ from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.bitcoin.rpc import RpcClient
 from ctrlkit.client import Client, DryRun
-from ctrlkit.errors import AlreadyExists, BadRequest, ConfigError, Conflict, Forbidden, Invalid, NotFound
+from ctrlkit.errors import (
+    AlreadyExists,
+    ApiError,
+    BadRequest,
+    ConfigError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TooManyRequests,
+)
 from ctrlkit.manager import Manager, Settings, connect, manager_from, stop_on_signals, unless_stopped
 from ctrlkit.model import AnyResource, ObjectKey
 from ctrlkit.model.kinds import LEASES
@@ -55,6 +67,9 @@ async def _ready(stack: AsyncExitStack, settings: Settings, workers: int) -> Man
 
 
 ANSWER_LIMIT_S: Final = 10.0
+CONVERSION_LIMIT_S: Final = 3.0
+"""So long an answer about networks is waited for: a server whose networks are stored as v1 first waits for us."""
+
 INSTALL_KIND: Final = "bitcoin-controller manifests crd | kubectl apply -f -"
 INSTALL_ROLES: Final = "bitcoin-controller manifests rbac | kubectl apply -f -"
 _NOBODY: Final = "metadata.name=no-such-object"
@@ -70,9 +85,11 @@ async def check_server(client: Client, namespaces: Sequence[str], *, lease: Obje
     missing: list[str] = []
     try:
         async with asyncio.timeout(ANSWER_LIMIT_S):
+            places = tuple(namespaces) or ("",)
             for resource in KINDS:
-                for namespace in tuple(namespaces) or ("",):
-                    missing += await _refused_reads(client, resource, namespace)
+                if resource is not BITCOIN_NETWORKS:
+                    await _ask_to_read(client, resource, places, missing)
+            await _unless_unconverted(_ask_to_read(client, BITCOIN_NETWORKS, places, missing))
             if lease is not None:
                 missing += await _refused_uses(client, lease)
     except TimeoutError:
@@ -86,25 +103,40 @@ async def check_server(client: Client, namespaces: Sequence[str], *, lease: Obje
         )
 
 
-async def _refused_reads(client: Client, resource: AnyResource, namespace: str) -> list[str]:
-    """List the verbs that the server refuses for a kind."""
-    where = f"{resource} in {namespace}" if namespace else str(resource)
-    missing = []
+async def _unless_unconverted(asking: Awaitable[None]) -> None:
+    """
+    Ask about networks, and go on where the server waits for our webhook.
+
+    It tells of a kind that it does not know, and of a permission that is missing, before it reads anything.
+    """
     try:
-        await client.list(resource, namespace=namespace, field_selector=_NOBODY)
-    except Forbidden:
-        missing.append(f"list {where}")
-    except NotFound:
-        fact = "what answers is no Kubernetes API server; check the server in the kubeconfig"
-        if resource is BITCOIN_NETWORKS:
-            fact = f"the server does not know this kind; install it: {INSTALL_KIND}"
-        raise ConfigError(f"list {where}: {fact}") from None
-    try:
-        async with client.watch(resource, namespace=namespace, field_selector=_NOBODY, timeout_s=1):
-            pass
-    except Forbidden:
-        missing.append(f"watch {where}")
-    return missing
+        async with asyncio.timeout(CONVERSION_LIMIT_S):
+            await asking
+    except (TimeoutError, TooManyRequests):
+        return
+    except ApiError as error:
+        if error.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+
+
+async def _ask_to_read(client: Client, resource: AnyResource, namespaces: Sequence[str], missing: list[str]) -> None:
+    """Add the verbs that the server refuses for a kind to those that are missing."""
+    for namespace in namespaces:
+        where = f"{resource} in {namespace}" if namespace else str(resource)
+        try:
+            await client.list(resource, namespace=namespace, field_selector=_NOBODY)
+        except Forbidden:
+            missing.append(f"list {where}")
+        except NotFound:
+            fact = "what answers is no Kubernetes API server; check the server in the kubeconfig"
+            if resource is BITCOIN_NETWORKS:
+                fact = f"the server does not know this kind; install it: {INSTALL_KIND}"
+            raise ConfigError(f"list {where}: {fact}") from None
+        try:
+            async with client.watch(resource, namespace=namespace, field_selector=_NOBODY, timeout_s=1):
+                pass
+        except Forbidden:
+            missing.append(f"watch {where}")
 
 
 async def _refused_uses(client: Client, lease: ObjectKey) -> list[str]:

@@ -7,13 +7,16 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from ctrlkit.bitcoin.manifests import objects
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.bitcoin.run import check_server
 from ctrlkit.client import Client
-from ctrlkit.errors import ConfigError
+from ctrlkit.errors import ApiError, ConfigError
 from ctrlkit.fakes.clientset.clientset import FakeClientset
-from ctrlkit.model import Action, Lines, ObjectKey
-from ctrlkit.model.kinds import LEASES
+from ctrlkit.model import Action, Lines, MergePatch, ObjectKey
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, LEASES
 from tests.bitcoin.servers import forbid, with_definition
+from tests.bitcoin.test_stored_before import V1, definition_before, network_before
 
 LEASE = ObjectKey("default", "bitcoin-controller")
 
@@ -72,6 +75,38 @@ async def test_a_lease_in_a_namespace_that_is_not_there_is_told() -> None:
     """With the setting that names it."""
     with pytest.raises(ConfigError, match="there is no namespace nowhere; create it, or name another with --lease-n"):
         await check_server(with_definition().client, (), lease=ObjectKey("nowhere", "bitcoin-controller"))
+
+
+async def test_networks_that_only_our_own_webhook_can_read_are_not_waited_for() -> None:
+    """They are stored as v1, and nobody converts them before the controller runs; permissions are told all the same."""
+    clientset = FakeClientset(None, definition_before())
+    clientset.tracker.create(V1, network_before())
+    (definition,) = objects("crd")
+    name, spec = definition["metadata"]["name"], definition["spec"]
+    clientset.tracker.patch(CUSTOM_RESOURCE_DEFINITIONS, name, MergePatch({"spec": spec}))
+    with pytest.raises(ApiError, match="conversion webhook"):
+        await clientset.client.list(BITCOIN_NETWORKS)
+    await check_server(clientset.client, ())
+    forbid(clientset, "list", "bitcoinnetworks")
+    with pytest.raises(ConfigError, match=r"RBAC refuses list bitcoinnetworks\.bitcoincontroller"):
+        await check_server(clientset.client, ())
+
+
+async def test_a_server_that_waits_for_our_webhook_is_given_three_seconds() -> None:
+    """A real one says for half a minute that it has not read its networks yet."""
+    transport = with_definition().client.transport
+
+    class Waiting:
+        async def do(self, action: Action) -> bytes:
+            if action.resource.plural == BITCOIN_NETWORKS.plural:
+                await asyncio.sleep(3600)
+            return await transport.do(action)
+
+        def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
+            return transport.watch(action)
+
+    await check_server(Client(Waiting()), ("default", "kube-system"))
+    assert asyncio.get_running_loop().time() == 3
 
 
 async def test_a_server_that_never_answers_is_given_up() -> None:
