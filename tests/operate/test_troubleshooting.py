@@ -85,8 +85,12 @@ ELSEWHERE = {
     "The port is taken",
     "Everything stands still for seconds",
     "/debug answers 403",
+    "Nodes of a bitcoin network do not run",
+    "A rollout does not go on",
+    "The nodes do not see each other",
+    "Nodes wait for their credentials",
 }
-"""Those that have tests of their own, here or in test_troubleshooting_processes.py; no cluster of ours kills pods."""
+"""Those that have tests of their own, here, in test_troubleshooting_processes.py or tests/bitcoin; none kills pods."""
 
 
 def symptom(title: str) -> Callable[[Symptom], Symptom]:
