@@ -203,6 +203,7 @@ def test_a_node_that_says_nothing_is_no_partition(error: RpcError, state: NodeSt
     """It may be what connects two others: they see it, or it sees them and does not say so."""
     health = assessed(whole(7, error, 7))
     assert (health.link, health.parts, states(health)) == (Link.CONNECTED, (("n-0", "n-2"),), [AT_TIP, state, AT_TIP])
+    assert (health.seen, health.wanted) == (1, 1)
 
 
 def test_two_nodes_that_see_a_silent_one_are_connected_over_it() -> None:
@@ -224,6 +225,7 @@ def test_a_node_of_a_public_chain_is_isolated_without_any_connection() -> None:
     said = {"n-0": an_answer(connections=0), "n-1": an_answer(connections=1)}
     health = assess(members(2), Visit(said=said), a_mesh(2, Chain.MAIN))
     assert (health.link, states(health)) == (Link.CONNECTED, [NodeState.ISOLATED, AT_TIP])
+    assert health.parts == (("n-0", "n-1"),)
 
 
 # ---- pods and errors

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit.bitcoin.facts import Member
-from ctrlkit.bitcoin.mesh import MANUAL_MAX, ListChanges, Plan, edges, list_changes, mesh_of, plan, topology_of
+from ctrlkit.bitcoin.mesh import MANUAL_MAX, ListChanges, edges, list_changes, mesh_of, topology_of
 from ctrlkit.bitcoin.names import pod_name
 from ctrlkit.bitcoin.network import Chain, Ports, Spec, Topology
 from ctrlkit.bitcoin.rpc import peer_address
@@ -221,45 +221,3 @@ def test_a_list_of_twenty_thousand_entries_costs_what_is_changed() -> None:
     added = {f"198.18.{at // 250}.{at % 250}": False for at in range(20_000)}
     changes = list_changes(mesh_of(Spec(nodes=2), named(2)), own.name, [own, other], added, limit=200)
     assert (changes.add, len(changes.remove), changes.more) == ((other.address,), 199, True)
-
-
-ADDRESSES = st.integers(1, 9).map(lambda number: f"10.0.0.{number}") | st.just("fd00::7")
-ENTRIES = st.builds(
-    lambda address, port: f"[{address}]{port}" if ":" in address and port else address + port,
-    ADDRESSES,
-    st.sampled_from(["", ":18444", ":8333"]),
-)
-
-
-@given(st.frozensets(ADDRESSES), st.dictionaries(ADDRESSES, st.frozensets(ENTRIES)))
-def test_for_any_ready_nodes_and_lists_the_plans_make_a_full_mesh(
-    ready: frozenset[str], lists: dict[str, frozenset[str]]
-) -> None:
-    """Carried out, every list leads to all other ready nodes and to nobody else, and a second plan is empty."""
-    for own in ready:
-        entries = lists.get(own, frozenset())
-        first = plan(entries, own_address=own, ready=ready)
-        after = (entries | set(first.add)) - set(first.remove)
-        assert {peer_address(entry) for entry in after} == ready - {own}
-        assert not plan(after, own_address=own, ready=ready)
-
-
-@given(st.frozensets(ADDRESSES), st.frozensets(ENTRIES), ADDRESSES)
-def test_for_any_list_a_plan_removes_only_what_is_there_and_adds_only_what_is_not(
-    ready: frozenset[str], entries: frozenset[str], own: str
-) -> None:
-    """So that no call is refused with -23 or -24, unless somebody else was faster."""
-    needed = plan(entries, own_address=own, ready=ready)
-    assert set(needed.remove) <= entries
-    assert not set(needed.add) & entries
-
-
-def test_a_list_that_is_right_needs_no_plan() -> None:
-    """A plan of nothing is false."""
-    assert not plan(["10.0.0.2"], own_address="10.0.0.1", ready={"10.0.0.1", "10.0.0.2"})
-    assert Plan(add=("10.0.0.2",))
-
-
-def test_a_node_alone_has_an_empty_list() -> None:
-    """Nobody is left to know."""
-    assert plan(["10.0.0.2"], own_address="10.0.0.1", ready={"10.0.0.1"}) == Plan(remove=("10.0.0.2",))
