@@ -106,6 +106,10 @@ class _Network:
     last: Visit = field(default_factory=Visit)
     """What the last one found, and of each list the entries that lead to nodes."""
 
+    def young(self, now: float) -> frozenset[str]:
+        """Return the nodes whose connections are too new to be missed."""
+        return frozenset(name for name, node in self.nodes.items() if node.young_until > now)
+
     def is_same(self, member: Member) -> bool:
         """Whether a node has the pod of the last visit, and is as ready."""
         node = self.nodes.get(member.name)
@@ -163,11 +167,12 @@ class NodeCalls:
             if member.address and not member.is_deleting and known.nodes[member.name].due_at <= monotonic()
         ]
         found = {member.name: _Found() for member in asked}
+        young = known.young(monotonic())
         async with asyncio.TaskGroup() as tasks:
             for member in asked:
                 node = self._bitcoind.node(member.address, credentials, port=port)
                 limit = changes_max if member.is_ready else 0
-                plan = partial(list_changes, mesh, member.name, members, limit=limit)
+                plan = partial(list_changes, mesh, member.name, members, limit=limit, young=young)
                 work = _visit_node(node, member.name, plan, found[member.name])
                 tasks.create_task(work, name=f"visit:{member.name}")
         for name, one in found.items():
@@ -225,7 +230,7 @@ async def _visit_node(node: Node, name: str, plan: Callable[[Mapping[str, bool]]
                 found.removed += 1
                 if found.answer.added[entry]:
                     await node.disconnect(entry)
-            for peer in found.changes.add:
+            for peer in found.changes.connect:
                 with suppress(NodeUnreachable):  # the call takes as long as the attempt to reach the peer
                     await node.connect(peer)
     except TimeoutError:
@@ -273,7 +278,7 @@ def _outcome(known: _Network, members: Sequence[Member], found: Mapping[str, _Fo
     visit = Visit(
         said=said,
         earlier=known.samples[1].answers if len(known.samples) > 1 else {},
-        young=frozenset(name for name, node in known.nodes.items() if node.young_until > now),
+        young=known.young(now),
         unfinished=frozenset(name for name, one in found.items() if one.is_unfinished),
     )
     known.last = replace(visit, said=_of_members(said, members, mesh))

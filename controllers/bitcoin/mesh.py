@@ -135,35 +135,57 @@ def _place(name: str) -> tuple[list[tuple[str, int]], str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListChanges:
-    """Entries to add to the list of a node and to remove from it; `more`: there are others, beyond the limit."""
+    """
+    What is to be changed on the list of a node.
+
+    Shape   `more`: there is more to add or to remove, beyond the limit. `connect`: entries to connect to now, which are
+            those that are added and those of nodes that started again.
+    """
 
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
+    connect: tuple[str, ...] = ()
     more: bool = False
 
 
 def list_changes(
-    mesh: Mesh, name: str, members: Sequence[Member], added: Mapping[str, bool], *, limit: int
+    mesh: Mesh,
+    name: str,
+    members: Sequence[Member],
+    added: Mapping[str, bool],
+    *,
+    limit: int,
+    young: Collection[str] = (),
 ) -> ListChanges:
     """
     Return what is to be changed on the list of a node, at most `limit` entries, additions first.
 
+    `young` nodes started, or got peers, a moment ago.
+
     >>> a, b = (Member(name=n, group="main", ordinal=0, address=f"10.0.0.{n}", is_ready=True) for n in "12")
     >>> mesh = Mesh(topology=Topology.FULL_MESH, edges=edges("12"))
     >>> list_changes(mesh, "1", [a, b], {"10.0.0.9": False}, limit=100)
-    ListChanges(add=('10.0.0.2',), remove=('10.0.0.9',), more=False)
+    ListChanges(add=('10.0.0.2',), remove=('10.0.0.9',), connect=('10.0.0.2',), more=False)
     """
     if not mesh.is_kept or limit <= 0:
         return ListChanges()
     add: list[str] = []
+    again: list[str] = []
     wanted = set(mesh.peers)
     for member in members:
         if member.name in mesh.edges.get(name, ()) and member.address and not member.is_deleting:
             entries = mesh.entries(member.address)
             wanted.update(entries)
-            if member.is_ready and not any(entry in added for entry in entries):
+            listed = next((entry for entry in entries if entry in added), None)
+            if member.is_ready and listed is None:
                 add.append(entries[0])
+            elif member.is_ready and member.name in young and listed is not None and not added[listed]:
+                again.append(listed)
     unwanted = (entry for entry in added if entry not in wanted)
-    changes = tuple(islice(add, limit)), tuple(islice(unwanted, max(0, limit - len(add))))
-    more = len(add) > limit or next(unwanted, None) is not None
-    return ListChanges(add=changes[0], remove=changes[1], more=more)
+    remove = tuple(islice(unwanted, max(0, limit - len(add))))
+    return ListChanges(
+        add=tuple(add[:limit]),
+        remove=remove,
+        connect=(*add[:limit], *again),
+        more=len(add) > limit or next(unwanted, None) is not None,
+    )

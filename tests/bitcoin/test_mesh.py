@@ -195,6 +195,19 @@ def test_a_node_that_starts_again_stays_on_the_lists_and_one_that_never_was_read
         assert not changes.add + changes.remove
 
 
+def test_a_node_that_started_again_is_connected_to_at_once() -> None:
+    """Its address may be the same, and so its entry is there; one that nobody reaches for long is left to the node."""
+    own, other = members(2)
+    mesh = mesh_of(Spec(nodes=2), named(2))
+    for young, is_connected, expected in (
+        ({other.name}, False, (other.address,)),
+        ({other.name}, True, ()),
+        ((), False, ()),
+    ):
+        changes = list_changes(mesh, own.name, [own, other], {other.address: is_connected}, limit=9, young=young)
+        assert changes == ListChanges(connect=expected)
+
+
 def test_a_node_that_ends_leaves_the_lists() -> None:
     """Its successor has another address."""
     own, other = members(2)
