@@ -15,6 +15,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -23,8 +24,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from ctrlkit.bitcoin.asking import NodeCalls
+from ctrlkit.bitcoin.facts import Member
+from ctrlkit.bitcoin.health import Link, assess
+from ctrlkit.bitcoin.mesh import mesh_of
+from ctrlkit.bitcoin.network import Spec
 from ctrlkit.bitcoin.rotation import next_config
 from ctrlkit.bitcoin.rpc import (
+    RPC_PORT,
     BadCredentials,
     Code,
     Credentials,
@@ -35,6 +42,7 @@ from ctrlkit.bitcoin.rpc import (
 )
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, cli_of, consensus_flags, find_bitcoind
 from ctrlkit.fakes.bitcoind.chain import GENESIS
+from ctrlkit.model import ObjectKey
 from tests.bitcoin.exchanges import differences_of_sv, exchanges, perform
 from tests.support.loopback import own_address
 
@@ -188,6 +196,34 @@ async def test_nodes_mesh_mine_and_keep_their_blocks(kind: Kind, tmp_path: Path)
                 await client.node(first_host, Credentials(user="a-user", password="wrong")).block_count()
         async with node_process(kind, first_host, tmp_path / "another") as late:
             assert await asyncio.wait_for(late.wait(), PATIENCE_S) == 1  # the address is taken
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.long
+async def test_visits_connect_nodes_within_seconds_and_see_who_is_at_the_tip(kind: Kind, tmp_path: Path) -> None:
+    """Also a node that was started again at its address; by themselves nodes look at their lists once a minute."""
+    hosts = [own_address(number) for number in (1, 2, 3)]
+    members = [
+        Member(name=f"net-sts-{at}", group="main", ordinal=at, uid=f"uid-{at}", address=host, is_ready=True)
+        for at, host in enumerate(hosts)
+    ]
+    mesh = mesh_of(Spec(nodes=3), [member.name for member in members])
+    async with running(kind, tmp_path, *hosts[:2]) as (first, _), RpcClient() as client:
+        calls = NodeCalls(client)
+
+        async def seen(*, at_tip: int) -> bool:
+            visit = await calls.visit(ObjectKey("demo", "net"), members, CREDENTIALS, mesh, port=RPC_PORT)
+            health = assess(members, visit, mesh)
+            return (health.link, health.seen, len(health.at_tip)) == (Link.CONNECTED, health.wanted, at_tip)
+
+        for _ in range(2):
+            async with node_process(kind, hosts[2], tmp_path / hosts[2]):
+                members[2] = replace(members[2], is_ready=True)
+                await wait_until("three nodes are connected", partial(seen, at_tip=3))
+                await first.generate(2)
+                await wait_until("three nodes have the blocks", partial(seen, at_tip=3))
+            members[2] = replace(members[2], is_ready=False)
+            await wait_until("two nodes are connected", partial(seen, at_tip=2))
 
 
 @pytest.mark.parametrize("kind", Kind)
