@@ -1,7 +1,8 @@
 """
 Webhooks of a program outside of its cluster, on a developer's machine: a server calls them by a URL.
 
-The configurations are applied by the program itself when it serves, and deleted when it ends.
+The configurations are applied by the program itself when it serves, and deleted when it ends. A conversion that led to
+a Service before leads there again.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from ctrlkit.client import Client
 from ctrlkit.errors import ApiError, ConfigError, Invalid, NotFound, TransportError
 from ctrlkit.manager.endpoints.options import is_loopback
 from ctrlkit.manager.webhooks.options import WebhookServing
-from ctrlkit.model import AnyResource, MergePatch, OnConflict
+from ctrlkit.model import AnyResource, JsonPatch, MergePatch, OnConflict
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 from ctrlkit.names import LABEL_MAX
 from ctrlkit.telemetry import logger
@@ -26,6 +27,9 @@ from ctrlkit.webhooks.configurations import kind_of
 from ctrlkit.wire.transport import RestTransport
 
 LOCAL: Final = "127.0.0.1"
+
+Conversion = dict[str, Any]
+"""The conversion of a definition, as it stands in the manifest."""
 
 
 def url_of(options: WebhookServing, client: Client, port: int) -> str:
@@ -78,27 +82,38 @@ async def installed(
     """
     Tell the server of webhooks at a URL, for as long as this lasts.
 
-    Definitions keep their conversion: without one, objects of other versions could not be read.
+    A definition whose conversion led to a Service, such as that of the program in the cluster, gets it back afterwards:
+    else nobody could apply its manifest again, which would name both. Others keep the URL: without a conversion,
+    objects of other versions could not be read.
 
     Errors  ConfigError where the server does not take it, or not from this user.
     """
     log = logger("webhooks")
     applying = Client(client.transport, field_manager=name)
     made: list[AnyResource] = []
+    before: dict[str, Conversion] = {}
     try:
         await _tell_of(webhooks, applying, url=url, name=name, ca_bundle=ca_bundle, made=made)
+        for definition in webhooks.converted:
+            await _lead_here(applying, definition, webhooks.conversion(url, ca_bundle=ca_bundle), before)
         log.info("webhooks_installed", url=url, configuration=name, conversions=list(webhooks.converted))
         yield
     finally:  # also of a start that fails in the middle: a configuration that leads nowhere refuses every request
         for resource in made:
             with suppress(ApiError, TransportError):
                 await applying.delete(resource, name)
+        for definition, conversion in before.items():
+            called_at = webhooks.conversion(url)["webhook"]["clientConfig"]["url"]
+            ours = {"op": "test", "path": "/spec/conversion/webhook/clientConfig/url", "value": called_at}
+            back = {"op": "replace", "path": "/spec/conversion", "value": conversion}
+            with suppress(ApiError, TransportError):  # somebody else has changed it since
+                await applying.patch(CUSTOM_RESOURCE_DEFINITIONS, definition, JsonPatch([ours, back]))
 
 
 async def _tell_of(
     webhooks: Webhooks, applying: Client, *, url: str, name: str, ca_bundle: bytes, made: list[AnyResource]
 ) -> None:
-    """Apply the configurations and conversions; `made` gets the kinds of those that may be there then."""
+    """Apply the configurations; `made` gets the kinds of those that may be there then."""
     for body in webhooks.configurations(url, name=name, ca_bundle=ca_bundle):
         resource = kind_of(body)
         try:
@@ -106,16 +121,22 @@ async def _tell_of(
         except (ApiError, TransportError) as error:
             raise ConfigError(f"tell the server of webhooks at {url}: {error}{_hint(error)}") from error
         made.append(resource)
-    for definition in webhooks.converted:
-        conversion = webhooks.conversion(url, ca_bundle=ca_bundle)
-        conversion["webhook"]["clientConfig"]["service"] = None
-        patch = MergePatch({"spec": {"conversion": conversion}})
-        try:
-            await applying.patch(CUSTOM_RESOURCE_DEFINITIONS, definition, patch)
-        except NotFound:
-            logger("webhooks").warning("definition_missing", definition=definition)
-        except (ApiError, TransportError) as error:
-            raise ConfigError(f"tell the server of the conversion of {definition} at {url}: {error}") from error
+
+
+async def _lead_here(applying: Client, definition: str, conversion: Conversion, before: dict[str, Conversion]) -> None:
+    """Tell the server of a conversion; `before` gets the one that was there if it led to a Service."""
+    url = conversion["webhook"]["clientConfig"]["url"]
+    conversion["webhook"]["clientConfig"]["service"] = None
+    try:
+        found = await applying.get(CUSTOM_RESOURCE_DEFINITIONS, definition)
+        await applying.patch(CUSTOM_RESOURCE_DEFINITIONS, definition, MergePatch({"spec": {"conversion": conversion}}))
+    except NotFound:
+        logger("webhooks").warning("definition_missing", definition=definition)
+        return
+    except (ApiError, TransportError) as error:
+        raise ConfigError(f"tell the server of the conversion of {definition} at {url}: {error}") from error
+    if found.at("spec.conversion.webhook.clientConfig.service"):
+        before[definition] = found.at("spec.conversion")
 
 
 def _hint(error: Exception) -> str:
