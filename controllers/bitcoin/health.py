@@ -11,7 +11,8 @@ partition, and may be the link between two others that see it.
 
 H-a  Every member has a state, and a message unless it is at the tip with all others.
 H-b  For any answers: the groups are disjoint, and together are all nodes that answer.
-H-c  Two groups are told only if no node sees another of another group, and none of their connections is young.
+H-c  Two groups are told only if no node sees another of another group, and none of the connections between them is
+     young, or not asked for yet: after scaling, other ones are wanted.
 H-d  A node that is at the tip answers, is ready, and no node that answers had a longer chain for some time.
 """
 
@@ -135,26 +136,30 @@ class _Connections:
 
     @classmethod
     def of(cls, members: Sequence[Member], visit: Visit, mesh: Mesh, answers: Mapping[str, Answer]) -> _Connections:
-        """Look at each pair of nodes of which one adds the other, from the side of each that answers."""
+        """Look at all connections that nodes see, and at those that are wanted, and were asked for or will be."""
         addresses = {member.name: member.address for member in members if member.address}
-        seen, young = set[tuple[str, str]](), set[tuple[str, str]]()
-        wanted = 0
-        for name, other in _pairs(mesh, addresses):
-            is_seen = any(
-                isinstance(said := visit.said.get(own), Answer) and mesh.is_connected(said.added, addresses[peer])
-                for own, peer in ((name, other), (other, name))
-            )
-            if is_seen:
-                seen.add((name, other))
-            elif name in visit.young or other in visit.young:
-                young.add((name, other))
-            wanted += name in answers and other in answers
+        said = {name: what for name in addresses if isinstance(what := visit.said.get(name), Answer)}
+        names = {entry: name for name, address in addresses.items() for entry in mesh.entries(address)}
+        seen = {
+            (own, names[entry])
+            for own, answer in said.items()
+            for entry, is_connected in answer.added.items()
+            if is_connected and entry in names
+        }
+        wanted = set(_pairs(mesh, addresses))
+        young = {
+            (name, other)
+            for name, other in wanted
+            if not visit.young.isdisjoint((name, other))
+            or (name in said and said[name].added.keys().isdisjoint(mesh.entries(addresses[other])))
+        }
+        told = {(name, other) for name, other in wanted if name in answers and other in answers}
         now, soon = (_groups(answers, pairs) for pairs in (seen, seen | young))
         return cls(
             link=_link(mesh, now, soon),
             parts=soon if mesh.is_kept or not answers else (tuple(answers),),
-            seen=sum(name in answers and other in answers for name, other in seen),
-            wanted=wanted,
+            seen=sum((name, other) in seen or (other, name) in seen for name, other in told),
+            wanted=len(told),
             young=visit.young,
         )
 

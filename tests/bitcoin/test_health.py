@@ -93,6 +93,29 @@ def messages(health: Health) -> list[str]:
     return [node.message for _, node in sorted(health.nodes.items())]
 
 
+# ---- connections that are wanted anew
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 20), (20, 3)])
+def test_scaling_is_no_partition_while_the_new_connections_were_not_asked_for(before: int, after: int) -> None:
+    """A full mesh becomes rings, and rings a full mesh: what nodes said before is of the connections of before."""
+    mesh, names = mesh_of(Spec(nodes=before), [f"n-{at}" for at in range(before)]), members(before)
+    addresses = {one.name: one.address for one in names}
+    said: dict[str, Said] = {
+        one.name: replace(an_answer(), added={addresses[other]: True for other in mesh.edges[one.name]})
+        for one in names[: min(before, after)]
+    }
+    health = assess(members(after), Visit(said=said), a_mesh(after))
+    assert health.link in (Link.CONNECTED, Link.CONNECTING)
+    cut = {name: replace(an_answer(), added=dict.fromkeys(one.added, False)) for name, one in _answers(said).items()}
+    if before < after:
+        assert assess(members(3), Visit(said=cut), a_mesh(3)).link is Link.PARTITIONED
+
+
+def _answers(said: Mapping[str, Said]) -> dict[str, Answer]:
+    return {name: one for name, one in said.items() if isinstance(one, Answer)}
+
+
 # ---- tips
 
 
