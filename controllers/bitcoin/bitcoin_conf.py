@@ -145,6 +145,11 @@ def is_auth_line(line: str) -> bool:
     return _AUTH.fullmatch(line) is not None
 
 
+def is_quantity(text: str) -> bool:
+    """Whether a text is a Kubernetes quantity as specs have it, such as `10Gi`."""
+    return _QUANTITY.fullmatch(text) is not None
+
+
 def amount_of(quantity: str) -> Fraction:
     """
     Return what a Kubernetes quantity stands for: bytes, or whatever is counted.
@@ -172,7 +177,7 @@ def _refused(spec: Spec, options: NodeOptions) -> Iterator[str]:
     if spec.signet_challenge is not None and not _SCRIPT.fullmatch(spec.signet_challenge):
         yield "signetChallenge: it is no script in hexadecimal digits; write two for each byte"
     limit = options.resources.limits.get("memory") if options.resources is not None else None
-    if limit is not None and not _QUANTITY.fullmatch(limit):
+    if limit is not None and not is_quantity(limit):
         yield f"resources.limits: memory {limit[:40]!r} is no quantity; write one as 2Gi"
 
 

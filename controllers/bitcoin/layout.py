@@ -12,8 +12,9 @@ is a new revision.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from ctrlkit.bitcoin.bitcoin_conf import (
     arguments,
     bitcoin_conf,
     cli_arguments,
+    is_quantity,
     ports_of,
     refused_value,
 )
@@ -82,6 +84,8 @@ _STARTUP_PERIOD_S: Final = 5
 _PROBE_PERIOD_S: Final = 10
 _USER, _PASSWORD, _AUTH = "user", "password", "auth"
 
+_GROUP_NAME: Final = re.compile("[a-z][a-z0-9]*")
+
 Plain = dict[str, Any]
 Wanted = tuple[AnyResource, Plain]
 """An object that is to be there, and its kind."""
@@ -98,8 +102,28 @@ def groups_of(spec: Spec) -> dict[str, int]:
 
 
 def refused_spec(spec: Spec) -> str:
-    """Say which value of a spec cannot be used, of the network or of a group; empty where all can."""
-    return next(filter(None, (refused_value(spec, options_of(spec, group)) for group in groups_of(spec))), "")
+    """
+    Say which value of a spec cannot be used, of the network or of a group; empty where all can.
+
+    The API server refuses such a spec; an older definition, or none, lets it through.
+
+    >>> from ctrlkit.bitcoin.network import Group
+    >>> refused_spec(Spec(nodes=1, groups=[Group(name="main", nodes=1)]))
+    "groups: 'main' is no name of a group; write letters and digits, and neither main nor sts"
+    """
+    return next(_refused(spec), "")
+
+
+def _refused(spec: Spec) -> Iterator[str]:
+    names = [group.name for group in spec.groups]
+    for name in names:
+        if name in (MAIN_GROUP, "sts") or not _GROUP_NAME.fullmatch(name):
+            yield f"groups: {name[:40]!r} is no name of a group; write letters and digits, and neither main nor sts"
+    if len(names) > len({*names}):
+        yield "groups: two have one name; write another"
+    if not is_quantity(spec.storage.size):
+        yield f"storage.size: {spec.storage.size[:40]!r} is no quantity; write one as 10Gi"
+    yield from filter(None, (refused_value(spec, options_of(spec, group)) for group in groups_of(spec)))
 
 
 def desired_objects(network: BitcoinNetwork, state: ConfigState, images: Mapping[str, str]) -> list[Wanted]:

@@ -42,7 +42,7 @@ from ctrlkit.bitcoin.asking import CHANGES_MAX, NodeCalls
 from ctrlkit.bitcoin.caches import Caches
 from ctrlkit.bitcoin.facts import Member, Visit
 from ctrlkit.bitcoin.health import assess
-from ctrlkit.bitcoin.layout import members_of
+from ctrlkit.bitcoin.layout import members_of, refused_spec
 from ctrlkit.bitcoin.mesh import Mesh, mesh_of
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, Status
 from ctrlkit.bitcoin.objects import PODS
@@ -101,6 +101,11 @@ class BitcoinReconciler:
         if network.metadata.deleting:
             await self._provider.release(network, self._caches.seen(request.key))
             return DONE
+        refused = refused_spec(network.spec)
+        if refused:
+            report = Report(self._client, self._recorder, record.meta, network.status)
+            await report.write(refused_status(network.status, generation=record.meta.generation, why=refused))
+            raise TerminalError(f"reconcile network {request.key}: {refused}")
         return await self._reconcile(network)
 
     async def _reconcile(self, network: BitcoinNetwork) -> Outcome:

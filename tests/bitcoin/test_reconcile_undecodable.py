@@ -24,6 +24,16 @@ ODD_SPECS: list[tuple[Any, str]] = [
     ({"replicas": 3}, "Object missing required field `nodes` - at `$.spec`"),
     ({"nodes": 1, "secret": {"name": "a"}}, "Expected `str | null`, got `object` - at `$.spec.secret`"),
     (None, "Object missing required field `spec`"),
+    (
+        {"nodes": 1, "configuration": {"extra": ["debug=net\nrpcuser=me"]}},
+        "configuration.extra: 'debug=net\\nrpcuser=me' is no line of bitcoin.conf; write NAME=VALUE, in ASCII",
+    ),
+    (
+        {"nodes": 1, "groups": [{"name": "a", "nodes": 1, "configuration": {"extra": ["server=0"]}}]},
+        "configuration.extra: the controller sets server itself; take it out",
+    ),
+    ({"nodes": 1, "storage": {"size": "much"}}, "storage.size: 'much' is no quantity; write one as 10Gi"),
+    ({"nodes": 1, "groups": [{"name": "a", "nodes": 1}] * 2}, "groups: two have one name; write another"),
 ]
 
 
