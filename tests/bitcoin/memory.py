@@ -232,6 +232,12 @@ class MemoryNodes:
         return {key: len(run.outbound) + len(run.inbound) for key, run in sorted(self._runs.items())}
 
     @property
+    def outbound(self) -> dict[str, int]:
+        """How many connections each node that runs has made itself, by pod."""
+        self._look()
+        return {key: len(run.outbound) for key, run in sorted(self._runs.items())}
+
+    @property
     def writes(self) -> list[str]:
         """The calls that change something, in order."""
         return [str(call) for call in self.calls if not call.what.startswith(("answer", "list"))]
