@@ -24,6 +24,7 @@ from ctrlkit.clock import monotonic
 from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.cluster import Loop
+from ctrlkit.fakes.cluster.loops.provisioning import CLASS
 from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager, Settings
 from ctrlkit.model import MergePatch, Options, Unstructured
@@ -281,10 +282,9 @@ def world_of(
 ) -> World:
     """A world with the kind and these nodes; `there` is there from the start."""
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}
-    if Loop.PROVISIONER not in cluster:
-        there = (*there, _STORAGE_CLASS)
+    storage = dict(CLASS) if Loop.PROVISIONER in cluster else _STORAGE_CLASS
     images = nodes.images if Loop.KUBELET in cluster else None
-    world = World(crd or _definition(), namespace, *there, cluster=cluster, rbac=rbac, images=images)
+    world = World(crd or _definition(), namespace, storage, *there, cluster=cluster, rbac=rbac, images=images)
     nodes.follow(world.tracker)
     return world
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctrlkit import clock
-from ctrlkit.fakes.clientset.seeding import seed
-from ctrlkit.model import MergePatch
-from ctrlkit.model.kinds import PODS, STATEFULSETS
-from tests.bitcoin.scene import NETWORKS, STATUS, Scene, address, node
+from tests.bitcoin.scene import STATUS, Scene, address, node
 
 
 def assert_connected(scene: Scene, *ordinals: int) -> None:
@@ -133,56 +130,6 @@ async def test_nodes_are_asked_at_the_same_time(scene: Scene) -> None:
     assert clock.monotonic() - began == pytest.approx(1.0)
 
 
-async def test_slow_and_overfull_nodes_do_not_hold_up_other_networks(scene: Scene) -> None:
-    """Row B1: six nodes of as many networks have 20,000 strangers and take 4.9 s a call; a seventh network comes up."""
-    for number in range(6):
-        seed(scene.world.tracker, _network(f"slow{number}"))
-    await scene.world.settle()
-    for number in range(6):
-        key = f"other/slow{number}-sts-0"
-        status = {"phase": "Running", "podIP": f"10.1.0.{number}", "conditions": [{"type": "Ready", "status": "True"}]}
-        scene.world.tracker.patch(PODS, key, MergePatch({"status": status}), subresource="status")
-        scene.nodes.faults[key].call_s = 4.9
-    await scene.world.pass_time(0)
-    for number in range(6):
-        scene.nodes.add_strangers(f"other/slow{number}-sts-0", 20_000)
-    await scene.world.pass_time(60)
-    seed(scene.world.tracker, _network("quick"))
-    await scene.world.pass_time(15)
-    assert scene.world.tracker.get(STATEFULSETS, "other/quick-sts").at("spec.replicas") == 1
-    for name in ("slow0", "slow5"):
-        scene.world.tracker.patch(NETWORKS, f"other/{name}", MergePatch({"spec": {"nodes": 2}}))
-    await scene.world.pass_time(30)
-    for name in ("slow0", "slow5"):
-        network = scene.world.tracker.get(NETWORKS, f"other/{name}")
-        assert network.at("status.observedGeneration") == network.metadata.generation
-
-
-async def test_a_node_that_fails_now_and_then_is_told_and_costs_few_writes(scene: Scene) -> None:
-    """Row B2: its own status wakes nothing, and the state does not go to and fro."""
-    await scene.running(3)
-    scene.nodes.faults[node(1)].fails_every = 2
-    await scene.world.advance(1800)
-    assert scene.world.clientset.writes.count(STATUS) <= 12
-    assert scene.passes <= 400
-    scene.nodes.faults[node(1)].fails_every = 0
-    await scene.world.advance(1800)
-    assert scene.condition("Available") == ("True", "NodesConnected")
-
-
-async def test_a_partition_is_told_as_what_it_is(scene: Scene) -> None:
-    """Row B3: the lists are right all the time; what nodes see decides. It heals without anybody's help."""
-    await scene.running(4)
-    scene.nodes.partition({node(0), node(1)}, {node(2), node(3)})
-    await scene.world.advance(120)
-    assert scene.condition("Connected") == ("False", "Partitioned")
-    assert "Partitioned" in [reason for reason, _ in scene.events("Warning")]
-    scene.nodes.heal()
-    await scene.world.advance(120)
-    assert scene.condition("Connected") == ("True", "FullMesh")
-    assert scene.condition("Available") == ("True", "NodesConnected")
-
-
 async def test_a_new_spec_starts_over_however_long_the_old_one_failed(scene: Scene) -> None:
     """The next tries come quickly again, and not after the pause that an hour of failures had earned."""
     await scene.running(2)
@@ -192,8 +139,3 @@ async def test_a_new_spec_starts_over_however_long_the_old_one_failed(scene: Sce
     scene.apply(3)
     await scene.world.pass_time(12)
     assert [call for call in scene.nodes.calls if call.node == node(1)]
-
-
-def _network(name: str) -> dict[str, object]:
-    metadata = {"name": name, "namespace": "other"}
-    return {"apiVersion": NETWORKS.api_version, "kind": NETWORKS.kind, "metadata": metadata, "spec": {"nodes": 1}}
