@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.crd import definition_of
@@ -72,6 +74,7 @@ async def test_a_secret_that_is_not_there_is_told() -> None:
         assert missing("Nodes wait for their credentials", told(world)) == []
 
 
+@pytest.mark.long
 async def test_a_node_that_crashes_again_and_again_is_told_once_and_written_once() -> None:
     """Each of its runs ends with the same words at another time: that is no news."""
     async with a_network() as (world, nodes):
@@ -87,6 +90,7 @@ async def test_a_node_that_crashes_again_and_again_is_told_once_and_written_once
         assert "bitcoind ended with exit code 1: Error: Disk space is too low" in told(world)
 
 
+@pytest.mark.long
 async def test_a_lost_kubernetes_node_is_told_and_its_pod_comes_back_with_its_chain_when_it_does() -> None:
     """Nobody is told to end a pod by force."""
     async with a_network() as (world, nodes):
