@@ -174,8 +174,8 @@ def command_line() -> argparse.ArgumentParser:
     """Return the parser of the command line; its result has `run`, the function to call with it."""
     parser = argparse.ArgumentParser(
         prog=PROG,
-        description="Keeps networks of bitcoin nodes on Kubernetes: for each object of kind BitcoinNetwork nodes that are connected "
-        "with each other, with chains that outlive their pods.",
+        description="Keeps networks of bitcoin nodes on Kubernetes: for each object of kind BitcoinNetwork nodes that "
+        "are connected with each other, with chains that outlive their pods.",
         epilog=_MAIN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
