@@ -165,7 +165,11 @@ def test_the_bitcoin_controller_works_with_the_rights_of_its_manifests(tool: Too
     server = tool.server
     tool.install(DEPLOY, "bitcoin-controller", "bitcoin-controller")
     server.kubectl("wait", "--for=condition=Established", WAIT, "customresourcedefinition", "--all")
-    with running(server, "bitcoin-controller", "bitcoin-controller", "ctrlkit.bitcoin") as (process, log):
+    at = {
+        "CTRLKIT_WEBHOOKS_SERVICE": "bitcoin-controller/bitcoin-controller-webhooks",
+        "CTRLKIT_WEBHOOKS_ADDRESS": "127.0.0.1:0",
+    }
+    with running(server, "bitcoin-controller", "bitcoin-controller", "ctrlkit.bitcoin", **at) as (process, log):
         server.kubectl("apply", "--filename", DEPLOY / "secret.yaml", "--filename", DEPLOY / "network.yaml")
         network = "bitcoinnetwork/my-network"
         server.kubectl("wait", "--for=jsonpath={.status.observedGeneration}=1", WAIT, network)
@@ -269,6 +273,7 @@ ENTRY_POINT = """\
 until [ -s {account} ]; do sleep 0.1; done
 export KUBECONFIG={account} CTRLKIT_ENDPOINTS_ADDRESS=$1:8080 CTRLKIT_LOG_FORMAT=json CTRLKIT_LEADER_ELECT=true
 export CTRLKIT_LEASE_NAME=bitcoin-controller CTRLKIT_LEASE_NAMESPACE=bitcoin-controller PYTHONPATH={repository}
+export CTRLKIT_WEBHOOKS_SERVICE=bitcoin-controller/bitcoin-controller-webhooks CTRLKIT_WEBHOOKS_ADDRESS=$1:9443
 exec {python} -m ctrlkit.bitcoin run
 """
 
