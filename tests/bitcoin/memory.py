@@ -138,6 +138,12 @@ class Run:
     is_synced: bool = False
     is_over: bool = False
     calls: int = 0
+    tries_at: float = 0.0
+    """When it looks at its list again, in seconds of the loop."""
+
+    is_pausing: bool = False
+    wanted: dict[str, None] = field(default_factory=dict)
+    """Entries to be tried whatever the list says."""
 
     @property
     def peers(self) -> list[Run]:
@@ -152,7 +158,7 @@ class MemoryNodes:
     Units   `delay_s` is how long a connection takes, and a step of the exchange of blocks, which brings `blocks_a_step`
             at most. `call_s` is how long a call takes, `timeout_s` how long it may. For `warmup_s` after a start calls
             fail with -28; for `stop_s` a node writes down what it has, and if it is killed before, its next start takes
-            `replay_s` more.
+            `replay_s` more. After it has tried the entries of its list it looks at the list again `retry_s` later.
     """
 
     def __init__(
@@ -165,6 +171,7 @@ class MemoryNodes:
         warmup_s: float = 0.0,
         stop_s: float = 0.0,
         replay_s: float = 0.0,
+        retry_s: float = 60.0,
     ) -> None:
         self.call_s: float = call_s
         self.timeout_s: float = timeout_s
@@ -173,6 +180,7 @@ class MemoryNodes:
         self.warmup_s: float = warmup_s
         self.stop_s: float = stop_s
         self.replay_s: float = replay_s
+        self.retry_s: float = retry_s
         self.faults: defaultdict[str, Faults] = defaultdict(Faults)
         self.calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
         self.went_back: list[str] = []
@@ -362,6 +370,11 @@ class MemoryNodes:
         if host is not None and host not in run.added.values():
             self._listed_by[host].pop(run, None)
 
+    def connect(self, run: Run, entry: str) -> None:
+        """Have a node try an entry in a moment, however lately it has looked at its list."""
+        run.wanted[entry] = None
+        self._touch(run)
+
     def disconnect(self, run: Run, entry: str) -> None:
         """Close the connection that a node made for an entry; one that is on the list is made again."""
         peer = run.outbound.pop(entry, None)
@@ -547,13 +560,34 @@ class MemoryNodes:
                 self._touch(behind)
 
     def _connect(self, run: Run) -> None:
-        for entry, host in run.added.items():
+        """Try the entries of a list, all of them; after that a node pauses."""
+        for entry in run.wanted:
+            self._link(run, entry)
+        run.wanted.clear()
+        wanted = [entry for entry in run.added if entry not in run.outbound]
+        pause_s = run.tries_at - clock.monotonic()
+        if wanted and pause_s > 0:
+            if not run.is_pausing:
+                run.is_pausing = True
+                asyncio.get_running_loop().call_later(pause_s, self._try_again, run)
+            return
+        for entry in wanted:
             if len(run.outbound) >= MANUAL_CONNECTIONS_MAX:
-                return
-            peer = self._at.get(host)
-            if peer is not None and peer is not run and entry not in run.outbound and not self._is_cut(run, peer):
-                run.outbound[entry] = peer
-                peer.inbound[run] = None
+                break
+            self._link(run, entry)
+        if wanted:
+            run.tries_at = clock.monotonic() + self.retry_s
+
+    def _try_again(self, run: Run) -> None:
+        run.is_pausing = False
+        if not run.is_over:
+            self._touch(run)
+
+    def _link(self, run: Run, entry: str) -> None:
+        peer = self._at.get(parse_address(entry)[0])
+        if peer is not None and peer is not run and entry not in run.outbound and not self._is_cut(run, peer):
+            run.outbound[entry] = peer
+            peer.inbound[run] = None
 
     def _is_cut(self, one: Run, other: Run) -> bool:
         return any((one.key in a and other.key in b) or (one.key in b and other.key in a) for a, b in self._cuts)
@@ -589,8 +623,8 @@ class MemoryNode:
         self.nodes.remove(await self.reach(f"remove {entry}"), entry)
 
     async def connect(self, entry: str) -> None:
-        """Have the node connect to a peer, as it does by itself in a moment."""
-        await self.reach(f"connect {entry}")
+        """Have the node try a peer."""
+        self.nodes.connect(await self.reach(f"connect {entry}"), entry)
 
     async def disconnect(self, entry: str) -> None:
         """Close the connection of an entry."""

@@ -142,7 +142,7 @@ async def test_of_two_chains_the_longer_one_wins_when_a_partition_ends(world: Wo
     assert nodes.connections == {one: 0, other: 0}
     tip = nodes.tips[other]
     nodes.heal()
-    await world.pass_time(1)
+    await world.pass_time(nodes.retry_s + 1)
     assert nodes.tips == {one: tip, other: tip}
 
 
@@ -178,9 +178,23 @@ async def test_the_list_of_added_nodes_is_lost_with_the_run_and_others_connect_a
     delete_pod(world, 1)
     assert nodes.connections == {one: 0}
     put_pod(world, 1)
-    await world.pass_time(1)
+    await world.pass_time(nodes.retry_s / 2)
     assert nodes.lists == {one: {address(1)}, other: set()}
+    assert nodes.connections == {one: 0, other: 0}, "who has just looked at its list does so again a minute later"
+    await world.pass_time(nodes.retry_s)
     assert nodes.connections == {one: 1, other: 1}
+
+
+async def test_a_node_tries_a_peer_at_once_if_it_is_told_to(world: World, nodes: MemoryNodes) -> None:
+    """Even if it is not on the list, and however lately the list was looked at."""
+    put_pod(world, 0)
+    node = nodes.node(address(0), DEFAULT)
+    await node.add_node(address(1))
+    await world.pass_time(1)
+    put_pod(world, 1)
+    await node.connect(address(1))
+    await world.pass_time(1)
+    assert (await node.answer()).added == {address(1): True}
 
 
 async def test_a_node_holds_eight_connections_to_those_it_added(world: World, nodes: MemoryNodes) -> None:

@@ -140,7 +140,7 @@ async def test_right_lists_without_any_connection_are_no_network(scene: Scene) -
     assert [reason for reason, _ in scene.events("Warning")].count("Partitioned") == 1
     assert {state_of(scene, ordinal) for ordinal in range(3)} == {"Isolated"}
     scene.nodes.heal()
-    await scene.pass_time(CHECK_S + 1)
+    await scene.pass_time(scene.nodes.retry_s + CHECK_S + 1)
     assert scene.condition("Available")[0] == "True"
     assert scene.condition("Connected")[0] == "True"
 
