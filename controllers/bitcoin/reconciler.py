@@ -51,7 +51,7 @@ from ctrlkit.bitcoin.providing import Provided, Provider
 from ctrlkit.bitcoin.reporting import Report
 from ctrlkit.bitcoin.rollout import Step, next_step
 from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind
-from ctrlkit.bitcoin.status import Findings, refused_status, status_of
+from ctrlkit.bitcoin.status import Findings, heights_seen, refused_status, status_of
 from ctrlkit.bitcoin.troubles import Troubles
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Outcome, Request, RequeueAfter
@@ -122,7 +122,7 @@ class BitcoinReconciler:
         findings = _findings(provided, members, mesh)
         if _is_news(network, members):
             heard = _with_visit(findings, self._nodes.remembered(network.metadata.key, members), mesh)
-            await report.write(status_of(network, replace(heard, step=_next_step(provided, heard))))
+            await report.write(status_of(network, replace(heard, step=_next_step(network, provided, heard))))
         again_s = self._troubles.again_s(network.metadata.key)
         if provided.credentials is not None:
             visit = await self._visit(network, provided, members, mesh)
@@ -148,7 +148,7 @@ class BitcoinReconciler:
         self, network: BitcoinNetwork, provided: Provided, findings: Findings, report: Report
     ) -> Findings:
         """Take the next step of a rollout: a pod is deleted, and its StatefulSet makes it anew."""
-        step = _next_step(provided, findings)
+        step = _next_step(network, provided, findings)
         if step is not None and step.delete is not None and not network.spec.paused:
             pod = ObjectKey(network.metadata.namespace, step.delete.name)
             with suppress(NotFound):
@@ -194,9 +194,11 @@ def _with_visit(findings: Findings, visit: Visit, mesh: Mesh) -> Findings:
     return replace(findings, said=visit.said, health=assess(findings.members, visit, mesh))
 
 
-def _next_step(provided: Provided, findings: Findings) -> Step | None:
+def _next_step(network: BitcoinNetwork, provided: Provided, findings: Findings) -> Step | None:
     """Return the next step of a rollout; None while what makes the pods is not as the spec says."""
-    return next_step(provided.replaceable, findings.health.at_tip) if provided.is_settled else None
+    if not provided.is_settled:
+        return None
+    return next_step(provided.replaceable, findings.health.at_tip, heights_seen(network.status, findings))
 
 
 def _is_news(network: BitcoinNetwork, members: tuple[Member, ...]) -> bool:

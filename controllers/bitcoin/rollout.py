@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 
 from ctrlkit.bitcoin.facts import Member
 
@@ -58,9 +57,7 @@ class Step:
     nodes: int = 0
 
 
-def next_step(
-    members: Sequence[Member], at_tip: frozenset[str], heights: Mapping[str, int] = MappingProxyType({})
-) -> Step:
+def next_step(members: Sequence[Member], at_tip: frozenset[str], heights: Mapping[str, int]) -> Step:
     """
     Return the next step of a rollout, over all groups of a network.
 

@@ -151,7 +151,7 @@ def status_of(network: BitcoinNetwork, findings: Findings) -> Status:
         topology=findings.topology,
         storage="Ephemeral" if _is_ephemeral(network, findings) else "Persistent",
         groups=tuple(_group(group, network.status, findings) for group in groups_of(network.spec)),
-        nodes=tuple(_node(name, one, findings) for one in findings.members),
+        nodes=tuple(_node(name, one, findings, told_before(network.status, one)) for one in findings.members),
         conditions=set_conditions(network.status.conditions, conditions, generation=generation),
     )
 
@@ -170,7 +170,20 @@ def refused_status(current: Status, *, generation: int, why: str) -> Status:
 # ---- nodes and groups -----------------------------------------------------------------------------------------------
 
 
-def _node(network: str, member: Member, findings: Findings) -> NodeStatus:
+def told_before(status: Status, member: Member) -> NodeStatus | None:
+    """Return what a status tells of a node whose pod is there still."""
+    return next((one for one in status.nodes if one.node_name == member.name and one.ip == member.address != ""), None)
+
+
+def heights_seen(status: Status, findings: Findings) -> Mapping[str, int]:
+    """Return the height at which each node was last seen, now or when this status was written."""
+    before = [told for one in findings.members if (told := told_before(status, one)) is not None]
+    known = {told.node_name: told.height for told in before if told.height is not None}
+    return known | {name: answer.height for name, answer in findings.answers.items()}
+
+
+def _node(network: str, member: Member, findings: Findings, before: NodeStatus | None) -> NodeStatus:
+    """Return the status of a node; one that says nothing keeps what was last seen of it, but for its connections."""
     answer = findings.answers.get(member.name)
     return NodeStatus(
         ordinal=member.ordinal,
@@ -181,9 +194,9 @@ def _node(network: str, member: Member, findings: Findings) -> NodeStatus:
         group="" if member.group == MAIN_GROUP else member.group,
         state=findings.state(member),
         message=findings.message(member),
-        version=answer.agent if answer is not None else "",
-        height=answer.height if answer is not None else None,
-        tip=answer.tip if answer is not None else "",
+        version=answer.agent if answer is not None else before.version if before is not None else "",
+        height=answer.height if answer is not None else before.height if before is not None else None,
+        tip=answer.tip if answer is not None else before.tip if before is not None else "",
         connections=answer.connections if answer is not None else None,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ctrlkit.model import Action, MergePatch, Verb
 from ctrlkit.model.kinds import PODS
-from tests.bitcoin.scene import KEY, NETWORKS, STATUS, Scene, address
+from tests.bitcoin.scene import KEY, NETWORKS, STATUS, Scene, address, node
 
 
 def _ready(scene: Scene) -> list[bool]:
@@ -187,3 +187,40 @@ async def test_a_network_of_no_nodes_rests(scene: Scene) -> None:
     assert scene.network.at("status.nodes") == []
     assert scene.condition("Available") == ("False", "NoNodes")
     assert scene.condition("Progressing") == ("False", "Settled")
+
+
+async def test_a_node_that_falls_silent_keeps_what_was_last_seen_of_it(scene: Scene) -> None:
+    """Its height and its version, until its pod is another one; a new controller knows them from here."""
+    await scene.running(2)
+    scene.nodes.mine(node(0), 3)
+    await scene.world.advance(60)
+    scene.nodes.faults[node(1)].silent = True
+    await scene.world.advance(120)
+    told = scene.network.at("status.nodes")[1]
+    assert (told["state"], told["height"], told["version"]) == ("Unreachable", 3, "/Satoshi:30.2.0/")
+    assert "connections" not in told
+    scene.delete_pod(1)
+    await scene.world.advance(60)
+    assert "height" not in scene.network.at("status.nodes")[1]
+
+
+async def test_the_only_copy_of_a_chain_is_not_restarted_by_a_controller_that_never_heard_of_it(scene: Scene) -> None:
+    """The node that is cut off has it, the other one lost its pod; then the controller and the version change."""
+    await scene.running(2, storage={"ephemeral": True})
+    scene.nodes.mine(node(0), 3)
+    await scene.world.advance(60)
+    scene.nodes.faults[node(0)].silent = True
+    scene.nodes.partition([node(0)], [node(1)])
+    await scene.world.advance(60)
+    scene.delete_pod(1)
+    await scene.world.settle()
+    scene.run_pod(1)
+    await scene.world.stop(scene.manager)
+    scene.start()
+    await scene.world.settle()
+    uid = scene.world.tracker.get(PODS, node(0)).metadata.uid
+    scene.apply(2, version="31.0")
+    await scene.world.advance(300)
+    assert scene.world.tracker.get(PODS, node(0)).metadata.uid == uid
+    assert scene.condition("UpToDate")[0] == "False"
+    assert "has its chain in its pod alone" in scene.message("UpToDate")
