@@ -5,7 +5,8 @@ A node of Bitcoin Core holds MANUAL_MAX connections to added nodes, those to the
 number of connections that others make. So one of two nodes adds the other, and every node adds a few:
 
     FullMesh   every pair once: up to 17 nodes, two less for each peer of the spec
-    Rings      more nodes: up to four rings, each an order of all nodes by a hash; a node adds those after it
+    Rings      more nodes: up to four rings, each an order of the nodes that are ready, by a hash; a node adds those
+               after it
     Public     the nodes find their peers themselves, and their lists are left alone
 
 M-a  For any set of names: out of one order of the nodes as out of another; at most as many added as there is room for.
@@ -16,6 +17,8 @@ M-c  Rings: all nodes are connected, and stay so without any one of them. A node
 M-d  What is on a list and nobody wants goes, whoever added it, and so does its connection, which would take the room of
      another one; the peers of the spec stay.
 M-e  A node is added once it is ready, and stays on the lists while its pod is there: it may be starting again.
+M-f  While nodes come, connections between nodes stay that are not wanted any more, as far as there is room beside those
+     that are: what takes their place may have to wait for a pod.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
 from typing import Final
@@ -67,22 +71,33 @@ class Mesh:
         >>> Mesh(topology=Topology.FULL_MESH, edges={}, port=8555).entries("fd00::7")
         ('[fd00::7]:8555',)
         """
-        host = f"[{address}]" if ":" in address else address
-        full = f"{host}:{self.port}"
-        return (full,) if self.port != self.default_port else tuple(dict.fromkeys((address, host, full)))
+        return _entries(address, self.port, self.default_port)
 
     def is_connected(self, added: Mapping[str, bool], address: str) -> bool:
         """Whether a node with these entries is connected to the one at an address."""
         return any(added.get(entry, False) for entry in self.entries(address))
 
 
-def mesh_of(spec: Spec, names: Collection[str]) -> Mesh:
-    """Return the connections of a network whose nodes have these names."""
+@lru_cache(maxsize=10_000)
+def _entries(address: str, port: int, default_port: int) -> tuple[str, ...]:
+    host = f"[{address}]" if ":" in address else address
+    full = f"{host}:{port}"
+    return (full,) if port != default_port else tuple(dict.fromkeys((address, host, full)))
+
+
+def mesh_of(spec: Spec, names: Collection[str], *, absent: Collection[str] = ()) -> Mesh:
+    """
+    Return the connections of a network whose nodes have these names.
+
+    Rings leave out the nodes that are `absent`, as nobody can be connected over them. A full mesh has no need to.
+    """
     chain, slots = CHAINS[spec.chain], MANUAL_MAX - len(spec.peers)
     topology = topology_of(len(names), slots if chain.is_meshed else 0)
+    there = set(names).difference(absent if topology is Topology.RINGS else ())
+    found = _RULES[topology](sorted(there, key=_place), slots)
     return Mesh(
         topology=topology,
-        edges=dict.fromkeys(names, frozenset()) if topology is Topology.PUBLIC else edges(names, slots),
+        edges={name: found.get(name, frozenset()) for name in names},
         peers=frozenset(spec.peers),
         port=chain.p2p_port if spec.ports.p2p is None else spec.ports.p2p,
         default_port=chain.p2p_port,
@@ -112,20 +127,42 @@ def edges(names: Iterable[str], slots: int = MANUAL_MAX) -> Mapping[str, frozens
     {'net-0': ['net-1'], 'net-1': ['net-2'], 'net-2': ['net-0']}
     """
     ordered = sorted(set(names), key=_place)
-    if topology_of(len(ordered), slots) is not Topology.RINGS:
-        # Of two places an odd number apart the first adds the second, else the second the first: so each place adds
-        # half of the others, and the edges between two nodes do not depend on those behind them.
-        return {
-            name: frozenset(other for b, other in enumerate(ordered) if a != b and (b - a) % 2 == (b > a))
-            for a, name in enumerate(ordered)
-        }
+    return _RULES[topology_of(len(ordered), slots)](ordered, slots)
+
+
+def _nobody(ordered: Sequence[str], _: int) -> dict[str, frozenset[str]]:
+    return dict.fromkeys(ordered, frozenset())
+
+
+def _full_mesh(ordered: Sequence[str], _: int) -> dict[str, frozenset[str]]:
+    """
+    Return the edges of every node with every other.
+
+    Of two places an odd number apart the first adds the second, else the second the first: so each adds half of the
+    others, and the edges between two nodes do not depend on those behind them.
+    """
+    return {
+        name: frozenset(other for b, other in enumerate(ordered) if a != b and (b - a) % 2 == (b > a))
+        for a, name in enumerate(ordered)
+    }
+
+
+def _rings(ordered: Sequence[str], slots: int) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {name: set() for name in ordered}
     for ring in range(min(RINGS_MAX, slots)):
         order = sorted(ordered, key=lambda name: sha256(f"{ring} {name}".encode()).digest())
-        for name, successor in zip(order, [*order[1:], order[0]], strict=True):
-            if name not in found[successor]:  # two nodes may be neighbours on two rings
+        for name, successor in zip(order, [*order[1:], *order[:1]], strict=True):
+            if name not in found[successor] and name != successor:  # two may be neighbours on two rings
                 found[name].add(successor)
     return {name: frozenset(others) for name, others in found.items()}
+
+
+_RULES: Final = {
+    Topology.NONE: _full_mesh,
+    Topology.FULL_MESH: _full_mesh,
+    Topology.RINGS: _rings,
+    Topology.PUBLIC: _nobody,
+}
 
 
 def _place(name: str) -> tuple[list[tuple[str, int]], str]:
@@ -169,23 +206,23 @@ def list_changes(
     """
     if not mesh.is_kept or limit <= 0:
         return ListChanges()
-    add: list[str] = []
-    again: list[str] = []
-    wanted = set(mesh.peers)
-    for member in members:
-        if member.name in mesh.edges.get(name, ()) and member.address and not member.is_deleting:
-            entries = mesh.entries(member.address)
-            wanted.update(entries)
-            listed = next((entry for entry in entries if entry in added), None)
-            if member.is_ready and listed is None:
-                add.append(entries[0])
-            elif member.is_ready and member.name in young and listed is not None and not added[listed]:
-                again.append(listed)
+    own, others = mesh.edges.get(name, frozenset()), [member for member in members if member.name != name]
+    entries = {member.name: mesh.entries(member.address) for member in others if member.address}
+    listed = {other: next((entry for entry in known if entry in added), "") for other, known in entries.items()}
+    ready = [member.name for member in others if member.name in own and member.is_ready and member.address]
+    add = [entries[other][0] for other in ready if not listed[other]][:limit]
+    again = [listed[other] for other in ready if other in young and not added.get(listed[other], True)]
+
+    leaving = {member.name for member in members if member.is_deleting}
+    connected = {other for other, entry in listed.items() if added.get(entry)} - leaving
+    is_whole = own <= connected and all(member.is_ready for member in members)
+    kept = [] if is_whole else sorted(connected - own)[: MANUAL_MAX - len(mesh.peers) - len(own)]
+    wanted = mesh.peers.union(*(entries[other] for other in (*(own - leaving), *kept) if other in entries))
     unwanted = (entry for entry in added if entry not in wanted)
-    remove = tuple(islice(unwanted, max(0, limit - len(add))))
+    remove = tuple(islice(unwanted, limit - len(add)))
     return ListChanges(
-        add=tuple(add[:limit]),
+        add=tuple(add),
         remove=remove,
-        connect=(*add[:limit], *again),
-        more=len(add) > limit or next(unwanted, None) is not None,
+        connect=(*add, *again),
+        more=len(add) == limit or next(unwanted, None) is not None,
     )

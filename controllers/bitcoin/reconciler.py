@@ -118,7 +118,8 @@ class BitcoinReconciler:
             await report.write(status_of(network, Findings(members=members, blocked=blocked.trouble)))
             raise
         members = await self._troubles.told(network, seen, provided.members)
-        mesh = mesh_of(network.spec, [member.name for member in members])
+        absent = [member.name for member in members if not member.is_ready]
+        mesh = mesh_of(network.spec, [member.name for member in members], absent=absent)
         findings = _findings(provided, members, mesh)
         if _is_news(network, members):
             heard = _with_visit(findings, self._nodes.remembered(network.metadata.key, members), mesh)

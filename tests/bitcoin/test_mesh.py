@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -76,6 +77,16 @@ def test_for_any_room_that_peers_leave_all_are_connected_and_nobody_adds_more(
     assert (pairs(found) == {frozenset(pair) for pair in combinations(names, 2)}) == (
         topology_of(len(names), slots) is not Topology.RINGS or len(names) <= 3
     )
+
+
+@given(MANY, st.data())
+def test_for_any_nodes_that_are_absent_the_others_are_connected(names: frozenset[str], data: st.DataObject) -> None:
+    """Most of a large network may wait for room in the cluster."""
+    absent = data.draw(st.sets(st.sampled_from(sorted(names)), max_size=len(names) - 1))
+    found = mesh_of(Spec(nodes=len(names)), names, absent=absent).edges
+    assert found.keys() == names
+    assert not any(found[name] for name in absent)
+    assert are_connected({name: others for name, others in found.items() if name not in absent})
 
 
 @given(st.one_of(FEW, MANY), SLOTS, st.randoms())
@@ -226,6 +237,36 @@ def test_of_both_directions_of_a_network_made_before_one_goes() -> None:
         gone = list_changes(mesh, own.name, every, added, limit=9).remove
         left |= {frozenset((own.address, entry)) for entry in added if entry not in gone}
     assert len(left) == 6
+
+
+def test_connections_between_nodes_stay_until_those_that_take_their_place_are_there() -> None:
+    """From 3 nodes to 20: the new neighbours have no pods yet, and without the old ones a node would be alone."""
+    mesh, every = mesh_of(Spec(nodes=20), named(20)), members(20)
+    own = next(name for name in named(3) if not mesh.edges[name] & set(named(3)))
+    old = next(member for member in every[:3] if member.name != own)
+    coming = [*every[:3], *(replace(member, is_ready=False) for member in every[3:])]
+    stranger = "10.9.9.9"
+    first = list_changes(mesh, own, coming, {old.address: True, stranger: True}, limit=99)
+    assert first == ListChanges(remove=(stranger,))
+    assert list_changes(mesh, own, coming, {old.address: False}, limit=99).remove == (old.address,)
+    wanted = {member.address: True for member in every if member.name in mesh.edges[own]}
+    for there in ([], [next(iter(wanted))]):
+        added = {old.address: True, **wanted, **dict.fromkeys(there, False)}
+        assert list_changes(mesh, own, every, added, limit=99).remove == (() if there else (old.address,))
+
+
+@given(st.integers(0, 20), st.integers(0, 20), st.randoms())
+def test_for_any_change_of_their_number_no_node_is_connected_to_more_than_it_can(
+    before: int, after: int, chance: random.Random
+) -> None:
+    """What stays for a while takes no room from what is wanted."""
+    old, mesh = mesh_of(Spec(nodes=before), named(before)), mesh_of(Spec(nodes=after), named(after))
+    every = [replace(member, is_ready=chance.random() < 0.7) for member in members(after)]
+    for own in set(old.edges) & set(mesh.edges):
+        added = {member.address: chance.random() < 0.8 for member in members(before) if member.name in old.edges[own]}
+        changes = list_changes(mesh, own, every, added, limit=99)
+        wanted = {member.address for member in every if member.name in mesh.edges[own]}
+        assert len((added.keys() - set(changes.remove)) | wanted) <= MANUAL_MAX
 
 
 def test_a_list_of_twenty_thousand_entries_costs_what_is_changed() -> None:

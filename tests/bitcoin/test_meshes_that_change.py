@@ -34,6 +34,22 @@ async def test_scaling_over_seventeen_and_back_keeps_one_network(scene: Scene) -
         assert set(scene.nodes.connections.values()) <= ({nodes - 1} if topology == "FullMesh" else set(range(2, 9)))
 
 
+async def test_nodes_that_wait_for_their_new_neighbours_stay_connected(scene: Scene) -> None:
+    """From 3 to 20, with pods that take minutes: that is no partition, and blocks go to every node meanwhile."""
+    await scene.running(3)
+    scene.apply(20)
+    await scene.pass_time(180)
+    scene.nodes.mine(node(0), 1)
+    for ordinal in range(3, 20):
+        await scene.pass_time(40)
+        scene.run_pod(ordinal)
+        assert scene.condition("Connected")[1] != "Partitioned"
+        assert [scene.nodes.heights[node(at)] for at in range(3)] == [1, 1, 1]
+    await assert_whole(scene, 20)
+    assert "Partitioned" not in [reason for reason, _ in scene.events("Warning")]
+    assert max(map(len, scene.nodes.lists.values())) <= 4
+
+
 async def test_a_group_that_comes_between_turns_no_node_away(scene: Scene) -> None:
     """Nodes of the main group come before those of others, so each one more turns the direction of some pairs."""
     await scene.running(8, groups=[{"name": "b", "nodes": 6}])
