@@ -28,6 +28,7 @@ from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging
 
 PROG: Final = "bitcoin-controller"
 _BLOCKS_MAX: Final = 10_000
+_SCALE_FACTOR: Final = 4
 _BAD_ARGUMENTS: Final = 2
 
 _MAIN_EPILOG: Final = """\
@@ -123,6 +124,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     configure_logging(LogFormat.CONSOLE, LogLevel.INFO if arguments.verbose else LogLevel.ERROR)
     options = DemoOptions(
         nodes=arguments.nodes,
+        most=arguments.scale_to or min(_SCALE_FACTOR * arguments.nodes, NODES_MAX),
         blocks=arguments.blocks,
         bitcoind=arguments.bitcoind,
         keep=arguments.keep,
@@ -250,6 +252,12 @@ def _add_demo(commands: Any) -> None:
         help="how many nodes the network has (default: %(default)s)",
     )
     parser.add_argument(
+        "--scale-to",
+        type=_number(3, NODES_MAX),
+        metavar="N",
+        help="how many nodes it is scaled up to (default: four times as many as --nodes)",
+    )
+    parser.add_argument(
         "--blocks",
         type=_number(1, _BLOCKS_MAX),
         default=101,
@@ -299,6 +307,8 @@ def _checked(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     """Arguments that fit each other; else argparse's own error."""
     if arguments.kubeconfig is None and (arguments.with_kubelet or arguments.context is not None):
         parser.error("--with-kubelet and --context are for a server that is there: add --kubeconfig FILE")
+    if arguments.scale_to is not None and arguments.scale_to <= arguments.nodes:
+        parser.error(f"--scale-to: must be more than the {arguments.nodes} nodes of --nodes, got {arguments.scale_to}")
     if arguments.empty and arguments.kubeconfig is not None:
         parser.error("--empty is for the embedded cluster, which --kubeconfig replaces: leave one of them out")
     if arguments.kubeconfig is not None and arguments.port:

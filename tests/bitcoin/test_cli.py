@@ -75,6 +75,7 @@ def test_help_tells_a_stranger_what_there_is(
         (["upgrade"], "required: NETWORK"),
         (["demo", "--nodes", "1"], "--nodes: must be from 2 to 99, got 1"),
         (["demo", "--nodes", "three"], "--nodes: 'three' is no number"),
+        (["demo", "--nodes", "5", "--scale-to", "5"], "--scale-to: must be more than the 5 nodes of --nodes, got 5"),
         (["demo", "--blocks", "0"], "--blocks: must be from 1"),
         (["demo", "--output", "xml"], "invalid choice: 'xml'"),
         (["demo", "--port", "70000"], "--port: must be from 0 to 65535"),

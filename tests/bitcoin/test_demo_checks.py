@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -196,3 +197,29 @@ def test_what_is_left_is_counted() -> None:
     """Gone is when nothing is left of any kind."""
     assert checks.is_gone({"network": 0, "pods": 0}) == Holds("no network, no pods")
     assert checks.is_gone({"network": 0, "pods": 2}) == NotYet("left: 2 pods")
+
+
+def ring(count: int, *, parts: int = 1) -> list[NodeFacts]:
+    """So many nodes, each with the next of its part on its list."""
+    after = {i: (i + parts) % count for i in range(count)}
+    return a_mesh(*(frozenset({f"127.9.0.{after[i]}"}) for i in range(count)), peers=2)
+
+
+def test_many_nodes_are_connected_over_others() -> None:
+    """Up to 17 are with each other; of more each is reached from each, and nothing else is on a list."""
+    assert checks.meshed(ring(18), nodes=18) == Holds("all 18 are connected, over 2 others each")
+    assert isinstance(checks.meshed(ring(17), nodes=17), NotYet)
+    assert checks.meshed(ring(18, parts=2), nodes=18) == NotYet("9 of 18 nodes are reached from net-sts-0")
+    assert checks.meshed(ring(18), nodes=19) == NotYet("18 nodes, want 19")
+    assert checks.meshed([*ring(20)[:18]], nodes=18) == NotYet("net-sts-17 still has 127.9.0.18 on its list")
+    alone = [*ring(18)[:17], replace(ring(18)[17], peers=0)]
+    assert checks.meshed(alone, nodes=18) == NotYet("net-sts-17 without a connection")
+
+
+def test_nodes_of_groups_count_as_nodes() -> None:
+    """They have ordinals of their own; names tell them apart."""
+    network = a_status(True, True)
+    other = NodeStatus(ordinal=0, ready=True, ip="127.9.0.9", node_name="net-sts-old-0", dns_name="", group="old")
+    grouped = msgspec.structs.replace(network, status=Status(nodes=(*network.status.nodes, other)))
+    assert isinstance(checks.all_ready(grouped, nodes=3), Holds)
+    assert isinstance(checks.all_ready(grouped, nodes=2), NotYet)

@@ -33,7 +33,7 @@ from tests.support.processes import command_lines, process_of
 pytestmark = pytest.mark.real_time
 
 _REPOSITORY = Path(__file__).parents[2]
-_STEPS = 11
+_STEPS = 16
 
 
 @asynccontextmanager
@@ -139,7 +139,7 @@ async def test_keep_stays_up_with_a_network_until_ctrl_c(tmp_path: Path) -> None
     """The kubeconfig and the page it names are there; after Ctrl-C the status is that of the walk-through."""
     arguments = ("--bitcoind", "simulated", "--nodes", "2", "--blocks", "1", "--keep")
     async with a_demo(tmp_path, *arguments) as process:
-        await line_with(process.stdout, "all 11 steps held")
+        await line_with(process.stdout, "all 16 steps held")
         await line_with(process.stdout, "staying up with network my-network in namespace bitcoin-demo")
         hint = await line_with(process.stdout, "get bitcoinnetworks")
         kubeconfig = hint.split()[2]

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.real_time
 
 _OPTIONS = DemoOptions(
     nodes=3,
+    most=4,
     blocks=3,
     bitcoind="simulated",
     keep=False,

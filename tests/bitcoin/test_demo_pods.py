@@ -63,8 +63,8 @@ def _namespace_of(kubeconfig: str) -> str:
 async def test_nodes_tell_of_themselves_and_are_connected_by_hand() -> None:
     """The kubeconfig is in the demo's namespace; logs, addnode, getpeerinfo, and credentials on the command line."""
     binary: Binary = await choose("simulated")
-    async with embedded(binary, port=0) as kubeconfig, connect(kubeconfig=kubeconfig) as client:
-        assert _namespace_of(kubeconfig) == NAMESPACE
+    async with embedded(binary, port=0) as ground, connect(kubeconfig=ground.kubeconfig) as client:
+        assert _namespace_of(ground.kubeconfig) == NAMESPACE
         await client.create(NAMESPACES, {"metadata": {"name": NAMESPACE}})
         (_, there) = await asyncio.gather(_ready(client, "a"), _ready(client, "b"))
         assert "init message: Done loading" in await client.logs(f"{NAMESPACE}/a")

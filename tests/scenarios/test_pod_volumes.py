@@ -12,10 +12,11 @@ from ctrlkit.fakes.cluster import ALL
 from ctrlkit.fakes.cluster.node.images.declarations import Image, Pull
 from ctrlkit.fakes.cluster.node.programs import AlwaysReady
 from ctrlkit.fakes.cluster.node.runtime import ContainerSpec
-from ctrlkit.model import MergePatch, Unstructured
+from ctrlkit.model import MergePatch, Options, Unstructured
 from ctrlkit.model.kinds import (
     CONFIG_MAPS,
     EVENTS,
+    NODES,
     PERSISTENT_VOLUME_CLAIMS,
     PERSISTENT_VOLUMES,
     PODS,
@@ -528,3 +529,32 @@ async def test_a_command_in_a_container_sees_its_volumes() -> None:
         written = await world.client.exec("default/web", ["sh", "-c", "echo 81 > /etc/port"])
         assert written.exit_code != 0
         assert b"Read-only file system" in written.stderr
+
+
+async def test_a_disk_is_let_go_by_a_lost_node_when_it_boots_without_its_pods() -> None:
+    """Not minutes later: the pod that waits for it on another node has it at once, with what was written."""
+    disks = {"kind": "StorageClass", "metadata": {"name": "disks"}, "provisioner": "hostpath.csi.k8s.io"}
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "disks",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    claim = {"kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "default"}, "spec": spec}
+    data = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    async with World(cluster=ALL, nodes=2) as world:
+        programs = Programs(world)
+        world.seed({"apiVersion": "storage.k8s.io/v1", **disks}, {"apiVersion": "v1", **claim}, pod("web", data))
+        await world.settle()
+        programs.specs["c0"].files.write("/data/x", b"1")
+        node = world.tracker.get(PODS, "default/web").at("spec.nodeName")
+        world.lose_node(node)
+        world.tracker.delete(NODES, node)
+        world.tracker.delete(PODS, "default/web", Options(grace_period_s=0))
+        world.seed(pod("web", data))
+        await world.advance("3s")
+        assert phase(world) == "Pending ContainerCreating"
+        world.recover_node(node)
+        await world.settle()
+        assert phase(world) == "Running"
+        assert world.tracker.get(PODS, "default/web").at("spec.nodeName") != node
+        assert programs.specs["c0"].files.read("/data/x") == b"1"

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 import ctrlkit
+from ctrlkit.bitcoin.demo.stage import NodeImages
+from ctrlkit.bitcoin.versions import REPOSITORY
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.exits import BAD_ARGUMENTS
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
@@ -45,6 +47,18 @@ class Binary:
     headline: str
 
 
+def images_of(binary: Binary | None) -> NodeImages:
+    """
+    Return the images that pods of the demo name.
+
+    Simulated nodes are of the release that the tag names, as are those of a cluster that pulls images. A bitcoind of
+    this machine is what it is, whatever its pods name, so their tags tell nothing.
+    """
+    if binary is not None and binary.kind is NodeKind.REAL:
+        return NodeImages(*(f"demo/bitcoind:{tag}" for tag in ("one", "two", "three")))
+    return NodeImages(*(f"{REPOSITORY}:{version}" for version in ("29.1", "30.2", "28.1")))
+
+
 def controller_image() -> Image:
     """
     Return the image of this controller, for the manifests of articles that run it in a pod.
@@ -52,7 +66,11 @@ def controller_image() -> Image:
     It works with the kubeconfig beside its pod's folder, which is the administrator's, and serves its endpoints at the
     pod's address.
     """
-    settings = ("--kubeconfig={folder}/../../kubeconfig", "--endpoints-address={address}:8080")
+    settings = (
+        "--kubeconfig={folder}/../../kubeconfig",
+        "--endpoints-address={address}:8080",
+        "--webhooks-address={address}:9443",
+    )
     program = Program(argv=(sys.executable, "-m", "ctrlkit.bitcoin"), own=("run", *settings))
     home = Path(ctrlkit.__file__).parent.parent
     return Image(

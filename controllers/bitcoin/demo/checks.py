@@ -120,12 +120,12 @@ def _owner_faults(network: BitcoinNetwork, kind: str, child: ObjectMeta) -> list
 
 
 def all_ready(network: BitcoinNetwork | None, *, nodes: int) -> Finding:
-    """Check that the network's status lists so many nodes, all of them ready."""
+    """Check that the network's status lists so many nodes, of all groups, and all of them are ready."""
     found = () if network is None else network.status.nodes
     ready = sum(node.ready for node in found)
     waiting = ", ".join(node.node_name for node in found if not node.ready)
     detail = f"{ready} of {nodes} ready in the network's status" + (f", waiting for {waiting}" if waiting else "")
-    complete = [node.ordinal for node in found] == list(range(nodes)) and all(node.ip for node in found)
+    complete = len({node.node_name for node in found}) == nodes and all(node.ip for node in found)
     return Holds(detail) if complete and ready == nodes else NotYet(detail)
 
 
@@ -156,6 +156,40 @@ def in_full_mesh(facts: Sequence[NodeFacts], *, nodes: int) -> Finding:
             return NotYet(f"{fact.name} has {fact.peers or 0} of {nodes - 1} connections")
     peers = [fact.peers or 0 for fact in facts]
     return Holds(f"every two are connected, by an entry on a list of either; {_range(peers)} connections each")
+
+
+MESH_MAX: int = 17
+"""Up to so many nodes all are connected with each other; more are connected over others."""
+
+
+def meshed(facts: Sequence[NodeFacts], *, nodes: int) -> Finding:
+    """Check that there are so many nodes, connected with each other, or where they are many, over others."""
+    return in_full_mesh(facts, nodes=nodes) if nodes <= MESH_MAX else in_one_piece(facts, nodes=nodes)
+
+
+def in_one_piece(facts: Sequence[NodeFacts], *, nodes: int) -> Finding:
+    """Check that there are so many nodes, and each is reached from each over entries that are on lists."""
+    if len(facts) != nodes:
+        return NotYet(f"{len(facts)} nodes, want {nodes}")
+    answering = all_answer(facts)
+    if isinstance(answering, NotYet):
+        return answering
+    near: dict[str, set[str]] = {fact.address: set() for fact in facts}
+    for fact in facts:
+        for peer in map(peer_address, fact.entries or ()):
+            if peer not in near:
+                return NotYet(f"{fact.name} still has {peer} on its list")
+            near[fact.address].add(peer)
+            near[peer].add(fact.address)
+    reached = {facts[0].address}
+    while more := {peer for address in reached for peer in near[address]} - reached:
+        reached |= more
+    if len(reached) < nodes:
+        return NotYet(f"{len(reached)} of {nodes} nodes are reached from {facts[0].name}")
+    alone = [fact.name for fact in facts if not fact.peers]
+    if alone:
+        return NotYet(f"{', '.join(alone)} without a connection")
+    return Holds(f"all {nodes} are connected, over {_range([len(peers) for peers in near.values()])} others each")
 
 
 def at_height(facts: Sequence[NodeFacts], *, blocks: int) -> Finding:

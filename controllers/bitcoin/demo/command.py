@@ -18,12 +18,13 @@ from rich.console import Console
 from ctrlkit.bitcoin.bitcoin_conf import cli_arguments
 from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.demo.background import Interruption, in_background, interruptible
-from ctrlkit.bitcoin.demo.binary import Binary, NodeKind, choose
-from ctrlkit.bitcoin.demo.environment import check_addresses, embedded, existing
+from ctrlkit.bitcoin.demo.binary import Binary, NodeKind, choose, images_of
+from ctrlkit.bitcoin.demo.environment import Ground, check_addresses, embedded, existing
 from ctrlkit.bitcoin.demo.installation import NAMESPACE, Installation
 from ctrlkit.bitcoin.demo.live import LiveView
 from ctrlkit.bitcoin.demo.nodes import Nodes
 from ctrlkit.bitcoin.demo.observer import Observer
+from ctrlkit.bitcoin.demo.stage import Stage
 from ctrlkit.bitcoin.demo.steps import Report, play
 from ctrlkit.bitcoin.demo.view import PlainView, View
 from ctrlkit.bitcoin.demo.walkthrough import Walkthrough
@@ -33,9 +34,6 @@ from ctrlkit.manager import GraceExceeded, Manager, Settings, connect, manager_f
 from ctrlkit.manager.settings import OFF
 
 WORKERS = 5
-_MORE_PODS = 1
-"""The demo scales a network up by one node."""
-
 _GRACE_S = 5.0
 _SURVEY_EVERY_S = 1.0
 
@@ -50,12 +48,14 @@ class Output(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
     """
-    The options; `kubeconfig` and `context` name an existing server, `port` is that of the embedded one.
+    The options; `most` is how many nodes it is scaled up to. `kubeconfig` and `context` name an existing server, `port`
+    is that of the embedded one.
 
     With `empty` nothing is played: the embedded cluster is there for somebody with kubectl.
     """
 
     nodes: int
+    most: int
     blocks: int
     bitcoind: str
     keep: bool
@@ -84,14 +84,14 @@ class _Demo:
         self._options = options
         self._interruption = interruption
         self._stack = AsyncExitStack()
-        self._kubeconfig = ""
+        self._ground = Ground("")
         self._endpoints = ""
 
     async def run(self) -> int:
         options = self._options
         binary = await self._binary()
         if binary is not None:
-            check_addresses(options.nodes + _MORE_PODS)
+            check_addresses(max(options.most, options.nodes + 1))
         if options.empty and binary is not None:
             return await self._only_serve(binary)
         headline = binary.headline if binary else "the nodes that the cluster runs"
@@ -99,12 +99,12 @@ class _Demo:
         view = _view(options)
         try:
             async with view, self._stack:
-                self._kubeconfig = await self._stack.enter_async_context(self._ground(binary))
-                walkthrough = await self._compose(view)
+                self._ground = await self._stack.enter_async_context(self._entered(binary))
+                walkthrough = await self._compose(view, binary)
                 steps = walkthrough.steps()
                 report.planned = len(steps)
                 view.begin(headline, [step.name for step in steps])
-                await play(steps, observer=walkthrough.observer, report=report, view=view)
+                await play(steps, observer=walkthrough.stage.observer, report=report, view=view)
                 view.end(report)
                 if options.keep:
                     await self._stay(walkthrough, report, view)
@@ -118,12 +118,13 @@ class _Demo:
     async def _only_serve(self, binary: Binary) -> int:
         """Run the cluster with nothing in it, until a signal."""
         view = PlainView(sys.stdout)
-        async with view, embedded(binary, port=self._options.port, namespace="default") as kubeconfig:
+        async with view, embedded(binary, port=self._options.port, namespace="default") as ground:
             view.begin(binary.headline, [])
             view.hint(
                 [
-                    "a cluster with nothing in it, until Ctrl-C; its images are bitcoind and bitcoin-controller. Try:",
-                    f"  export KUBECONFIG={kubeconfig}",
+                    "a cluster with nothing in it, until Ctrl-C; its images are bitcoin, bitcoind and",
+                    "bitcoin-controller. Try:",
+                    f"  export KUBECONFIG={ground.kubeconfig}",
                     "  bitcoin-controller manifests crd rbac secret | kubectl apply -f -",
                     "  kubectl run bitcoin-controller --image=christianb93/bitcoin-controller",
                     "  bitcoin-controller manifests network | kubectl apply -f -",
@@ -138,39 +139,45 @@ class _Demo:
             return None
         return await choose(self._options.bitcoind)
 
-    def _ground(self, binary: Binary | None) -> AbstractAsyncContextManager[str]:
+    def _entered(self, binary: Binary | None) -> AbstractAsyncContextManager[Ground]:
         if self._options.kubeconfig is not None:
             return existing(self._options.kubeconfig, context=self._options.context, kubelet=binary)
         assert binary is not None  # chosen above: nobody else runs nodes
         return embedded(binary, port=self._options.port)
 
-    async def _compose(self, view: View) -> Walkthrough:
-        enter = self._stack.enter_async_context
-        client = await enter(connect(kubeconfig=self._kubeconfig, context=self._options.context))
-        installation = Installation(client)
+    async def _compose(self, view: View, binary: Binary | None) -> Walkthrough:
+        enter, machines = self._stack.enter_async_context, self._ground.machines
+        client = await enter(connect(kubeconfig=self._ground.kubeconfig, context=self._options.context))
+        installation = Installation(client, has_own_disks=machines is not None)
         if self._options.kubeconfig is not None:
             self._stack.push_async_callback(installation.remove, on_delay=lambda text: view.hint([text]))
         observer = Observer(client, installation.network)
         nodes = Nodes(await enter(RpcClient()), on_survey=view.nodes_seen)
         await enter(in_background(observer.run(), name="observer"))
         await enter(in_background(_keep_surveying(nodes, observer), name="survey"))
-        return Walkthrough(
+        stage = Stage(
             client=client,
             installation=installation,
             observer=observer,
             rpc=nodes,
-            start_controller=self._start_controller,
+            images=images_of(binary),
             nodes=self._options.nodes,
             blocks=self._options.blocks,
+            lose_machine=machines.lose if machines is not None else None,
+            boot_machine=machines.recover if machines is not None else None,
         )
+        return Walkthrough(stage=stage, start_controller=self._start_controller, most=self._options.most)
 
     async def _start_controller(self) -> str:
         """Start the controller in this process, with its own connections."""
         enter = self._stack.enter_async_context
-        client = await enter(connect(kubeconfig=self._kubeconfig, context=self._options.context))
+        client = await enter(connect(kubeconfig=self._ground.kubeconfig, context=self._options.context))
         bitcoind = await enter(RpcClient())
         address = "127.0.0.1:0" if self._options.keep else OFF
-        manager = manager_from(Settings(namespaces=(NAMESPACE,), grace_s=_GRACE_S, endpoints_address=address), client)
+        settings = Settings(
+            namespaces=(NAMESPACE,), grace_s=_GRACE_S, endpoints_address=address, webhooks_address="127.0.0.1:0"
+        )
+        manager = manager_from(settings, client)
         manager.add(build(manager, bitcoind=bitcoind, workers=WORKERS))
         await enter(in_background(_run_to_the_end(manager), name="controller"))
         for informer in manager.informers:
@@ -183,7 +190,7 @@ class _Demo:
         """Wait for a signal; after a successful demo, with a new network to look at."""
         if report.ok:
             await walkthrough.apply_network()
-        view.hint(_hints(self._kubeconfig, self._options.context, walkthrough.network_name))
+        view.hint(_hints(self._ground.kubeconfig, self._options.context, walkthrough.stage.name))
         if self._endpoints:
             view.hint([f"what the controller does, for a browser: http://{self._endpoints}/debug"])
         await self._interruption.wait()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ctrlkit.bitcoin.demo.binary import Binary, NodeKind, controller_image
@@ -21,9 +21,10 @@ from ctrlkit.client import Client
 from ctrlkit.clock import now
 from ctrlkit.errors import ApiError, ConfigError, NotFound, Unauthorized
 from ctrlkit.fakes.apiserver import ApiServer
+from ctrlkit.fakes.apiserver.webhook_client import HttpsWebhooks
 from ctrlkit.fakes.cluster.cluster import ALL, Cluster, Loop
 from ctrlkit.fakes.cluster.node.addresses import missing_addresses
-from ctrlkit.fakes.cluster.node.declarations import NODE
+from ctrlkit.fakes.cluster.node.fleet import Fleet
 from ctrlkit.fakes.cluster.node.image_runtime import ImageRuntime
 from ctrlkit.fakes.cluster.node.images import IMAGE_NAMES, Image
 from ctrlkit.fakes.tracker import Tracker, version_at
@@ -35,14 +36,27 @@ from ctrlkit.model.streams import Connection, StreamTransport
 _REACH_LIMIT_S = 10.0
 
 
+MACHINES: Final = ("ctrlkit-node-1", "ctrlkit-node-2")
+"""The machines that run nodes where they are ours: two, so that one can be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A server by its kubeconfig, and the machines of its cluster that are ours to lose; None if none is."""
+
+    kubeconfig: str
+    machines: Fleet | None = None
+
+
 @asynccontextmanager
-async def embedded(binary: Binary, *, port: int, namespace: str = NAMESPACE) -> AsyncIterator[str]:
+async def embedded(binary: Binary, *, port: int, namespace: str = NAMESPACE) -> AsyncIterator[Ground]:
     """
-    Run a cluster of our own; yields the path of its kubeconfig, which has a namespace. Errors: PortTaken.
+    Run a cluster of our own; its kubeconfig has a namespace. Errors: PortTaken.
 
     Its pods run bitcoin nodes, and this controller for the image `bitcoin-controller`.
     """
     tracker = Tracker(begins_at=version_at(now()))
+    tracker.webhooks = HttpsWebhooks({})
     transport: StreamTransport = EarlyProbes(tracker) if binary.kind is NodeKind.SIMULATED else tracker
     async with (
         ImageRuntime(images={**_nodes(binary), "bitcoin-controller": controller_image()}) as runtime,
@@ -51,29 +65,33 @@ async def embedded(binary: Binary, *, port: int, namespace: str = NAMESPACE) -> 
         kubeconfig = runtime.folder / "kubeconfig"  # so that it goes with the processes, even after SIGKILL
         server.write_kubeconfig(kubeconfig, namespace=namespace)
         tracker.run_pods_with(runtime)
-        async with connect(kubeconfig=str(kubeconfig)) as client, Cluster(client, runtime):
-            yield str(kubeconfig)
+        async with (
+            connect(kubeconfig=str(kubeconfig)) as client,
+            Cluster(client, runtime, nodes=MACHINES) as cluster,
+        ):
+            yield Ground(str(kubeconfig), cluster.fleet)
 
 
 @asynccontextmanager
-async def existing(kubeconfig: str, *, context: str | None, kubelet: Binary | None) -> AsyncIterator[str]:
-    """Use an existing server; with `kubelet`, run a node on it. Errors: ConfigError, Unreachable, Unauthorized."""
+async def existing(kubeconfig: str, *, context: str | None, kubelet: Binary | None) -> AsyncIterator[Ground]:
+    """Use an existing server; with `kubelet`, run machines on it. Errors: ConfigError, Unreachable, Unauthorized."""
     async with connect(kubeconfig=kubeconfig, context=context) as client:
         await _reach(client, kubeconfig)
         if kubelet is None:
-            yield kubeconfig
+            yield Ground(kubeconfig)
             return
-        has_node = await _has_node(client)
+        there = {node.metadata.name for node in await client.list(NODES)}
         try:
             async with (
                 ImageRuntime(images=_nodes(kubelet)) as runtime,
-                Cluster(client, runtime, loops=await _missing_loops(client)),
+                Cluster(client, runtime, loops=await _missing_loops(client), nodes=MACHINES) as cluster,
             ):
-                yield kubeconfig
+                yield Ground(kubeconfig, cluster.fleet)
         finally:
-            if not has_node:
-                with suppress(NotFound):
-                    await client.delete(NODES, NODE)
+            for machine in MACHINES:
+                if machine not in there:
+                    with suppress(NotFound):
+                        await client.delete(NODES, machine)
 
 
 def _nodes(binary: Binary) -> dict[str, Image]:
@@ -95,21 +113,13 @@ async def _reach(client: Client, kubeconfig: str) -> None:
         return  # it answers
 
 
-async def _has_node(client: Client) -> bool:
-    try:
-        await client.get(NODES, NODE)
-    except NotFound:
-        return False
-    return True
-
-
 async def _missing_loops(client: Client) -> frozenset[Loop]:
-    """Return all loops, or only scheduler and kubelet if a controller manager holds its Lease."""
+    """Return all loops, or only those that no controller manager has if one holds its Lease."""
     try:
         await client.get(LEASES, "kube-system/kube-controller-manager")
     except NotFound:
         return ALL
-    return frozenset({Loop.SCHEDULER, Loop.KUBELET})
+    return frozenset({Loop.SCHEDULER, Loop.KUBELET, Loop.PROVISIONER})
 
 
 PROBE_S: Final = 1
@@ -163,7 +173,7 @@ class EarlyProbes:
 
 def with_early_probes(pod: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return a pod with probes each second.
+    Return a pod whose first probes come each second.
 
     >>> probe = {"initialDelaySeconds": 5, "periodSeconds": 5, "exec": {"command": ["true"]}}
     >>> with_early_probes({"spec": {"containers": [{"name": "c", "readinessProbe": probe}]}})["spec"]["containers"]
@@ -175,6 +185,8 @@ def with_early_probes(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_early_probe(container: Mapping[str, Any]) -> dict[str, Any]:
-    early = {"initialDelaySeconds": PROBE_S, "periodSeconds": PROBE_S}
-    probes = {name: container[name] | early for name in ("startupProbe", "readinessProbe") if container.get(name)}
-    return {**container, **probes}
+    names = [name for name in ("startupProbe", "readinessProbe") if container.get(name)][:1]  # the other one waits
+    return {
+        **container,
+        **{name: container[name] | {"initialDelaySeconds": PROBE_S, "periodSeconds": PROBE_S} for name in names},
+    }

@@ -17,9 +17,10 @@ from math import inf
 from secrets import token_urlsafe
 from typing import Any, Final
 
-from ctrlkit.bitcoin.credentials import PASSWORD_KEY
+from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY
 from ctrlkit.bitcoin.manifests import objects
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
+from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import AlreadyExists, CtrlkitError, NotFound
@@ -27,6 +28,14 @@ from ctrlkit.model import AnyResource, ObjectKey, Unstructured
 from ctrlkit.model.kinds import BUILT_IN
 
 NAMESPACE: Final = "bitcoin-demo"
+_STORAGE_CLASS: Final[dict[str, Any]] = {
+    "kind": "StorageClass",
+    "metadata": {"name": "bitcoin-demo"},
+    "provisioner": "hostpath.csi.k8s.io",
+    "volumeBindingMode": "WaitForFirstConsumer",
+}
+"""A class of disks that any machine of the cluster can mount, as those of clouds."""
+
 _REMOVAL_LIMIT_S: Final = 60.0
 _TELL_AFTER_S: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.2
@@ -43,19 +52,23 @@ class Installation:
     """
     The objects that one demo created on a server.
 
+    Shape   With `has_own_disks` the cluster's machines are ours, and the claims are of a StorageClass of our own, whose
+            volumes are reached from each of them; else they are of the cluster's default class.
     Errors  ApiError, TransportError from `install` and `create_network`; NotRemoved from `remove`.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, has_own_disks: bool = False) -> None:
         self._client = client
+        self._has_own_disks = has_own_disks
         self._created: list[tuple[AnyResource, ObjectKey]] = []
         self._sample: dict[str, Any] = _in_namespace(objects("network")[0])
         self.network: ObjectKey = ObjectKey(NAMESPACE, self._sample["metadata"]["name"])
-        self.secret: str = self._sample["spec"]["secret"]
+        self.secret: str = objects("secret")[0]["metadata"]["name"]
 
     async def install(self) -> str:
         """Create definition, roles and Secret; returns a text that says what was created and what existed."""
         wanted = [*objects("crd"), {"kind": "Namespace", "metadata": {"name": NAMESPACE}}]
+        wanted += [_STORAGE_CLASS] if self._has_own_disks else []
         wanted += [*objects("rbac"), *(_with_own_password(_in_namespace(secret)) for secret in objects("secret"))]
         made = Counter[str]()
         for item in wanted:
@@ -65,11 +78,23 @@ class Installation:
         text = f"{', '.join(parts) or 'nothing'} created" + (f"; there before: {there}" if there else "")
         return f"{text}; namespace {NAMESPACE}"
 
-    async def create_network(self, *, nodes: int) -> None:
-        """Create the sample network with so many nodes."""
-        spec = {**self._sample["spec"], "nodes": nodes}
+    async def create_network(self, *, nodes: int, image: str) -> None:
+        """Create the sample network with so many nodes, whose claims go with them."""
+        storage = {"size": "1Gi", "whenDeleted": "Delete", "whenScaled": "Delete"}
+        if self._has_own_disks:
+            storage["className"] = _STORAGE_CLASS["metadata"]["name"]
+        spec = {**self._sample["spec"], "nodes": nodes, "image": image, "secret": self.secret, "storage": storage}
         await self._client.create(BITCOIN_NETWORKS.of(Unstructured), {**self._sample, "spec": spec})
         self._created.append((BITCOIN_NETWORKS, self.network))
+
+    async def create_second_secret(self) -> tuple[str, Credentials]:
+        """Create a Secret with another user and password; returns its name and what it holds."""
+        name, made = f"{self.secret}-2", Credentials(user="another-user", password=token_urlsafe(24))
+        data = {USER_KEY: made.user, PASSWORD_KEY: made.password}
+        encoded = {key: b64encode(value.encode()).decode() for key, value in data.items()}
+        metadata = {"name": name, "namespace": NAMESPACE}
+        await self._create({"kind": "Secret", "metadata": metadata, "type": "Opaque", "data": encoded})
+        return name, made
 
     async def remove(self, *, on_delay: Callable[[str], None]) -> None:
         """Delete the created objects, newest first, and wait until they are gone; `on_delay` is told of delays."""

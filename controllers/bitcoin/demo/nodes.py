@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ctrlkit.bitcoin.demo.checks import NodeFacts
 from ctrlkit.bitcoin.network import NodeStatus
-from ctrlkit.bitcoin.rpc import Credentials, NodeUnreachable, RpcClient, RpcError, RpcNode
+from ctrlkit.bitcoin.rpc import BadCredentials, Credentials, NodeUnreachable, RpcClient, RpcError, RpcNode
 
 _BLOCKS_A_CALL = 50
 """Blocks for one call: few enough for the slowest node to mine them within the timeout."""
@@ -17,20 +17,49 @@ class Nodes:
     """
     The nodes of one network.
 
-    Set `credentials` once they are known. `on_survey` is called with the facts of each survey. Errors: RpcError, except
-    from `survey`, which returns the errors of nodes in their facts.
+    Set `credentials` once they are known; `others` are tried where a node refuses them. `on_survey` is called with the
+    facts of each survey. `went_back` says where the highest chain was lower than before; empty, as it never may be.
+    Errors: RpcError, except from `survey`, which returns the errors of nodes in their facts.
     """
 
     def __init__(self, rpc: RpcClient, *, on_survey: Callable[[Sequence[NodeFacts]], None]) -> None:
         self.credentials: Credentials = Credentials(user="", password="")
+        self.others: tuple[Credentials, ...] = ()
+        self.went_back: str = ""
+        self._highest = 0
         self._rpc = rpc
         self._on_survey = on_survey
 
     async def survey(self, nodes: Iterable[NodeStatus]) -> list[NodeFacts]:
         """Return the facts of each node now; nodes that are not ready are not called."""
         facts = list(await asyncio.gather(*(self._ask(node) for node in nodes)))
+        self._note_height(facts)
         self._on_survey(facts)
         return facts
+
+    def forget_heights(self) -> None:
+        """Begin anew: the network is gone, and with it its chain."""
+        self._highest = 0
+
+    def _note_height(self, facts: Sequence[NodeFacts]) -> None:
+        heights = [fact.blocks for fact in facts if fact.blocks is not None]
+        if not heights:
+            return
+        if max(heights) < self._highest and not self.went_back:
+            self.went_back = f"the highest chain had {self._highest} blocks, and then {max(heights)}"
+        self._highest = max(heights)
+
+    async def accepts(self, address: str, credentials: Credentials) -> bool | None:
+        """Return whether a node accepts credentials; None if it does not say."""
+        if not address:
+            return None
+        try:
+            await self._rpc.node(address, credentials).block_count()
+        except BadCredentials:
+            return False
+        except RpcError:
+            return None
+        return True
 
     async def mine(self, node: NodeStatus, blocks: int) -> None:
         """Mine so many blocks on a node."""
@@ -58,18 +87,25 @@ class Nodes:
         name, address = status.node_name, status.ip
         if not status.ready:
             return NodeFacts(name=name, ready=False, address=address)
-        node = self._at(address)
-        try:
-            return NodeFacts(
-                name=name,
-                ready=True,
-                address=address,
-                entries=await node.added_nodes(),
-                peers=len(await node.peer_addresses()),
-                blocks=await node.block_count(),
-            )
-        except RpcError as error:
-            return NodeFacts(name=name, ready=True, address=address, error=str(error))
+        error = ""
+        for credentials in (self.credentials, *self.others):
+            node = self._rpc.node(address, credentials)
+            try:
+                said = await node.answer()
+                return NodeFacts(
+                    name=name,
+                    ready=True,
+                    address=address,
+                    entries=frozenset(said.added),
+                    peers=said.connections,
+                    blocks=said.height,
+                )
+            except BadCredentials as refused:
+                error = str(refused)
+            except RpcError as failure:
+                error = str(failure)
+                break
+        return NodeFacts(name=name, ready=True, address=address, error=error)
 
     def _at(self, address: str) -> RpcNode:
         return self._rpc.node(address, self.credentials)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from ctrlkit.bitcoin.demo.checks import Finding, Holds, NotYet
 from ctrlkit.bitcoin.names import selector, service_name, statefulset_name
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, NodeStatus
-from ctrlkit.bitcoin.objects import PODS, ContainerStatus, Pod
+from ctrlkit.bitcoin.objects import CLAIMS, PODS, Claim, ContainerStatus, Pod
 from ctrlkit.cache import Change, InformerFactory, Lister, ListWatchMaker
 from ctrlkit.clock import monotonic
 from ctrlkit.model import LabelSelector, ObjectKey, Unstructured
@@ -64,6 +64,7 @@ class _Listers:
     services: Lister[Unstructured]
     stateful_sets: Lister[Unstructured]
     pods: Lister[Pod]
+    claims: Lister[Claim]
 
 
 class Observer:
@@ -89,10 +90,11 @@ class Observer:
         """Start the informers, once the kinds are served. Errors: NotSynced."""
         networks, services = self._factory.informer(BITCOIN_NETWORKS), self._factory.informer(SERVICES)
         stateful_sets, pods = self._factory.informer(STATEFULSETS), self._factory.informer(PODS)
-        for informer in (networks, services, stateful_sets, pods):
+        claims = self._factory.informer(CLAIMS)
+        for informer in (networks, services, stateful_sets, pods, claims):
             informer.add_handler(self._note, name="walk-through")
         await self._factory.wait_synced(timeout_s=_SYNC_LIMIT_S)
-        self._listers = _Listers(networks.lister, services.lister, stateful_sets.lister, pods.lister)
+        self._listers = _Listers(networks.lister, services.lister, stateful_sets.lister, pods.lister, claims.lister)
 
     @property
     def network(self) -> BitcoinNetwork | None:
@@ -115,9 +117,21 @@ class Observer:
         """Its pods, by name."""
         if self._listers is None:
             return {}
-        of_network = LabelSelector.of_labels(selector(self.key.name))
-        found = self._listers.pods.list(namespace=self.key.namespace, selector=of_network)
+        found = self._listers.pods.list(namespace=self.key.namespace, selector=self.labels)
         return {pod.metadata.name: pod for pod in found}
+
+    @property
+    def claims(self) -> dict[str, Claim]:
+        """The claims of its nodes, by name."""
+        if self._listers is None:
+            return {}
+        found = self._listers.claims.list(namespace=self.key.namespace, selector=self.labels)
+        return {claim.metadata.name: claim for claim in found}
+
+    @property
+    def labels(self) -> LabelSelector:
+        """Selects what belongs to it."""
+        return LabelSelector.of_labels(selector(self.key.name))
 
     @property
     def nodes(self) -> tuple[NodeStatus, ...]:

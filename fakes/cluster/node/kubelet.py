@@ -466,6 +466,7 @@ def add_kubelet(
     def wake_all(node: str) -> None:
         for key in kubelet.keys_of(node):
             controller.wake(key)
+        volumes.retry_attaching()  # a machine that boots lets go the disks of pods that are gone
 
     runtime.on_exit(lambda container: wake_pod(kubelet.stir(container)))
     fleet.on_change(wake_all)

@@ -8,7 +8,7 @@ and the pod is looked at when its minute is over after a change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -193,9 +193,14 @@ class PodVolumes:
             self.runtime.volumes.keep(pod_uid)
             self._lost[pod_uid] = mine
         freed = self.attachments.leave(pod_uid, is_lost=is_lost)
-        for uid, other in self._pods.items() if freed else ():
-            for how in other.volumes.values():
-                if how.is_unattached and how.persistent in freed:
+        if freed:
+            self.retry_attaching(freed)
+
+    def retry_attaching(self, disks: Collection[str] | None = None) -> None:
+        """Try now again to attach the disks that others held, or those of them that were freed."""
+        for uid, mine in self._pods.items():
+            for how in mine.volumes.values():
+                if how.is_unattached and (disks is None or how.persistent in disks):
                     how.due_at = 0.0
                     self.wake(uid)
 
