@@ -7,7 +7,7 @@ for their `metadata` alone, is decoded for nothing else.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,7 +21,7 @@ from ctrlkit.model.kinds import SECRETS as ANY_SECRETS
 from ctrlkit.model.kinds import SERVICES as ANY_SERVICES
 from ctrlkit.model.kinds import STATEFULSETS as ANY_STATEFULSETS
 
-NODE_CONTAINER = "bitcoind"
+NODE_CONTAINER: Final = "bitcoind"
 """The name of the container that runs a node."""
 
 
