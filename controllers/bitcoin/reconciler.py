@@ -199,7 +199,9 @@ def _next_step(network: BitcoinNetwork, provided: Provided, findings: Findings) 
     """Return the next step of a rollout; None while what makes the pods is not as the spec says."""
     if not provided.is_settled:
         return None
-    return next_step(provided.replaceable, findings.health.at_tip, heights_seen(network.status, findings))
+    names = {member.name for member in provided.replaceable}
+    members = [member for member in findings.members if member.name in names]
+    return next_step(members, findings.health.at_tip, heights_seen(network.status, findings))
 
 
 def _is_news(network: BitcoinNetwork, members: tuple[Member, ...]) -> bool:
