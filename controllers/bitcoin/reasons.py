@@ -54,6 +54,7 @@ class Reason(StrEnum):
     NODES_UNSTEADY = "NodesUnsteady"
     PARTITIONED = "Partitioned"
     PUBLIC_PEERS = "PublicPeers"
+    NO_PEERS = "NoPeers"
     ROLLOUT_STOPPED = "RolloutStopped"
     ROLLOUT_BLOCKED = "RolloutBlocked"
     CHANGE_REFUSED = "ChangeRefused"
@@ -73,6 +74,7 @@ WARNINGS: Final = frozenset(
         Reason.NODES_UNSTEADY,
         Reason.PARTITIONED,
         Reason.PUBLIC_PEERS,
+        Reason.NO_PEERS,
         Reason.ROLLOUT_STOPPED,
         Reason.ROLLOUT_BLOCKED,
         Reason.CHANGE_REFUSED,
@@ -89,10 +91,18 @@ class Trouble:
 
 
 def new_troubles(before: Iterable[Condition], after: Iterable[Condition]) -> tuple[Trouble, ...]:
-    """Return the troubles that no condition told before in these words, each once, for Warning events."""
+    """
+    Return the troubles that no condition told before in these words, each once, for Warning events.
+
+    That a chain is public is told once, and not again when its nodes have found peers.
+    """
     old = {(condition.reason, condition.message) for condition in before}
+    is_known_public = any(reason in (Reason.PUBLIC_PEERS, Reason.NO_PEERS) for reason, _ in old)
     found: dict[Reason, str] = {}
     for condition in after:
-        if condition.reason in WARNINGS and (condition.reason, condition.message) not in old:
+        is_known = (condition.reason, condition.message) in old
+        if condition.reason == Reason.PUBLIC_PEERS:
+            is_known = is_known_public
+        if condition.reason in WARNINGS and not is_known:
             found.setdefault(Reason(condition.reason), condition.message)
     return tuple(Trouble(reason, message) for reason, message in found.items())

@@ -386,13 +386,15 @@ _CONNECTIONS: Final[Mapping[Topology | None, tuple[Reason, str]]] = {
 
 def _with_own_peers(network: BitcoinNetwork, findings: Findings) -> Condition:
     """The nodes of a public chain find their peers themselves, and that is told as a warning."""
-    told = (
-        f"chain {network.spec.chain} is public: the nodes find peers on the internet themselves and the controller "
-        "connects none; they need a way out, and as much disk and time as the chain is long"
-    )
-    alone = findings.named(NodeState.ISOLATED)
+    chain, alone = network.spec.chain, findings.named(NodeState.ISOLATED)
     if alone:
-        return _false(CONNECTED, Reason.PUBLIC_PEERS, f"{told}; without peers: {_listed(alone)}")
+        port = CHAINS[chain].p2p_port
+        told = f"without peers: {_listed(alone)}; see that their pods reach nodes of chain {chain} at port {port}"
+        return _false(CONNECTED, Reason.NO_PEERS, told)
+    told = (
+        f"chain {chain} is public: the nodes find peers on the internet themselves and the controller connects none; "
+        "they need a way out, and as much disk and time as the chain is long"
+    )
     status = "True" if findings.link else "Unknown"
     return Condition(type=CONNECTED, status=status, reason=Reason.PUBLIC_PEERS, message=told)
 

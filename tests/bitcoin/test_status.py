@@ -428,7 +428,7 @@ FINE = {
             {
                 "Available": ("False", Reason.CONNECTING),
                 "Progressing": ("True", Reason.CONNECTING),
-                "Connected": ("False", Reason.PUBLIC_PEERS),
+                "Connected": ("False", Reason.NO_PEERS),
             },
         ),
     ],
@@ -721,13 +721,15 @@ def test_a_pod_that_is_missing_is_no_rollout_while_all_others_have_the_spec(miss
     assert conditions["Progressing"] == ("True", Reason.NODES_STARTING)
 
 
-def test_a_public_chain_is_told_once_whether_its_nodes_answer_or_not() -> None:
-    """A restart of its nodes is no new warning."""
-    network = a_network(1, chain="main")
+def test_a_public_chain_is_told_once_whatever_becomes_of_its_nodes() -> None:
+    """A restart of its nodes is no new warning; to have no peers is one, and to find some is none."""
+    network, alone = a_network(1, chain="main"), {"net-sts-0": an_answer(peers=0)}
     states = [found(network, a_member(0, **fields)) for fields in (GONE, {}, STARTING, {})]
+    states += [found(network, a_member(0), said=alone), found(network, a_member(0))]
     events: list[Trouble] = []
     for findings in states:
         status = status_of(network, findings)
         events += new_troubles(network.status.conditions, status.conditions)
         network = msgspec.structs.replace(network, status=status)
-    assert [one.reason for one in events] == [Reason.PUBLIC_PEERS]
+    assert [one.reason for one in events] == [Reason.PUBLIC_PEERS, Reason.NO_PEERS]
+    assert events[1].message == ("without peers: net-sts-0; see that their pods reach nodes of chain main at port 8333")
