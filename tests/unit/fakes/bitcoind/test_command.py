@@ -160,7 +160,7 @@ async def test_the_cookie_of_a_node_lets_its_neighbours_in(tmp_path: Path, capsy
     where = (f"-datadir={tmp_path}", "-regtest", f"-rpcconnect={B}", "-rpcport=18332")
     assert await asyncio.to_thread(cli, [*where, "getblockcount"]) == 1
     assert "there is no .cookie of a node" in capsys.readouterr().err
-    node = await start_daemon(f"-datadir={tmp_path}", "-regtest", f"-bind={B}", "-rpcport=18332", "-warmup=1.5")
+    node = await start_daemon(f"-datadir={tmp_path}", "-regtest", f"-bind={B}", "-rpcport=18332", "-warmup=0.5")
     assert await asyncio.to_thread(cli, [*where, "-rpcwait", "-rpcwaittimeout=20", "getblockcount"]) == 0
     assert capsys.readouterr().out == "0\n"
     assert stat.S_IMODE(cookie.stat().st_mode) == 0o600

@@ -347,6 +347,7 @@ async def test_simulated_nodes_of_the_layout_with_a_mounted_configuration_run_as
     assert version == 290100
 
 
+@pytest.mark.long
 async def test_real_nodes_of_the_layout_with_a_mounted_configuration_run_as_processes() -> None:
     """Whatever options of Bitcoin Core the configuration has."""
     await run_node_of_a_network(await real_image())
