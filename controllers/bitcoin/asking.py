@@ -7,7 +7,7 @@ a node did not say within the budget it did not say. What one node does has no e
 A-a  A visit ends within BUDGET_S, whatever the nodes do, and changes CHANGES_MAX entries of a list at most. A node that
      answers two calls in that time gets at least one change done.
 A-b  A node that fails is asked again after 1, 2, 4 ... seconds, AGAIN_S at most; between, its error stands. Its pod or
-     readiness being another, or the credentials, it is asked at once.
+     readiness being another, or the credentials, or the number of nodes, it is asked at once.
 A-c  A node that fails again and again, and answers between, is `Unsteady` until it did only one of both for STEADY_S.
      What is said of it then stays the same, and it is asked no more often than a node that fails.
 A-d  What is remembered is bounded by the nodes of each network, and gone with `forget`; of the lists that nodes
@@ -97,8 +97,8 @@ class _Network:
     samples: tuple[_Sample, ...] = ()
     """The newest one, and before it the one that is shown as earlier."""
 
-    restless: int = 0
-    """How many visits there were since all was well, or something changed."""
+    changed_at: float = -math.inf
+    """When a visit showed something else than the one before it."""
 
     picture: object = None
     """What the last visit showed: another one is a change."""
@@ -199,6 +199,7 @@ class NodeCalls:
         """Return what is remembered, of the pods and credentials that there are now."""
         is_new = network not in self._networks
         known = self._networks.setdefault(network, _Network(credentials))
+        is_another = credentials != known.credentials or known.nodes.keys() != {member.name for member in members}
         nodes: dict[str, _Remembered] = {}
         for member in members:
             node = known.nodes.get(member.name)
@@ -209,7 +210,7 @@ class NodeCalls:
             elif member.is_ready and not node.is_ready:
                 node = replace(node, failures=0, error=None, due_at=-math.inf, young_until=monotonic() + YOUNG_S)
             node.is_ready = member.is_ready
-            if credentials != known.credentials:
+            if is_another:
                 node.due_at = -math.inf
             nodes[member.name] = node
         known.nodes, known.credentials = nodes, credentials
@@ -228,7 +229,7 @@ async def _visit_node(node: Node, name: str, plan: Callable[[Mapping[str, bool]]
             for entry in found.changes.remove:
                 await node.remove_node(entry)
                 found.removed += 1
-                if found.answer.added[entry]:
+                if entry in found.changes.disconnect:
                     await node.disconnect(entry)
             for peer in found.changes.connect:
                 with suppress(NodeUnreachable):  # the call takes as long as the attempt to reach the peer
@@ -298,14 +299,15 @@ def _of_members(said: Mapping[str, Said], members: Sequence[Member], mesh: Mesh)
 
 
 def _again_s(known: _Network, health: Health, visit: Visit, now: float) -> float:
-    """Return when to come again: the later the longer nothing changes, and infinite when all is well."""
+    """Return when to come again: after as long as nothing changed, and never when all is well."""
     ready = {name: node for name, node in known.nodes.items() if node.is_ready}
     is_well = health.seen == health.wanted and not visit.unfinished
     is_well &= all(health.nodes[name] == NodeHealth(NodeState.AT_TIP) for name in ready)
     states = [(name, node.uid, health.nodes[name].state) for name, node in known.nodes.items()]
-    before, known.picture = known.picture, (states, health.parts, health.seen)
-    known.restless = 0 if is_well or known.picture != before else known.restless + 1
+    before, known.picture = known.picture, (is_well, states, health.parts, health.seen)
+    if known.picture != before:
+        known.changed_at = now
     if is_well:
         return math.inf
     moments = [moment for node in ready.values() for moment in (node.due_at, node.young_until) if moment > now]
-    return min([_AGAIN.ceiling_s(known.restless), *(moment - now for moment in moments)])
+    return min([min(AGAIN_S, max(_AGAIN.base_s, now - known.changed_at)), *(moment - now for moment in moments)])

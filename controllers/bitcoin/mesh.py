@@ -176,12 +176,14 @@ class ListChanges:
     What is to be changed on the list of a node.
 
     Shape   `more`: there is more to add or to remove, beyond the limit. `connect`: entries to connect to now, which are
-            those that are added and those of nodes that started again.
+            those that are added and those of nodes that started again. `disconnect`: entries among those to remove
+            that are connected, or may just become so.
     """
 
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     connect: tuple[str, ...] = ()
+    disconnect: frozenset[str] = frozenset()
     more: bool = False
 
 
@@ -201,8 +203,9 @@ def list_changes(
 
     >>> a, b = (Member(name=n, group="main", ordinal=0, address=f"10.0.0.{n}", is_ready=True) for n in "12")
     >>> mesh = Mesh(topology=Topology.FULL_MESH, edges=edges("12"))
-    >>> list_changes(mesh, "1", [a, b], {"10.0.0.9": False}, limit=100)
-    ListChanges(add=('10.0.0.2',), remove=('10.0.0.9',), connect=('10.0.0.2',), more=False)
+    >>> changes = list_changes(mesh, "1", [a, b], {"10.0.0.9": False}, limit=100)
+    >>> changes.add, changes.remove, changes.connect
+    (('10.0.0.2',), ('10.0.0.9',), ('10.0.0.2',))
     """
     if not mesh.is_kept or limit <= 0:
         return ListChanges()
@@ -224,5 +227,6 @@ def list_changes(
         add=tuple(add),
         remove=remove,
         connect=(*add, *again),
+        disconnect=frozenset(entry for entry in remove if added[entry] or entry in listed.values()),
         more=len(add) == limit or next(unwanted, None) is not None,
     )

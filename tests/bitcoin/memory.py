@@ -377,6 +377,7 @@ class MemoryNodes:
 
     def disconnect(self, run: Run, entry: str) -> None:
         """Close the connection that a node made for an entry; one that is on the list is made again."""
+        run.wanted.pop(entry, None)
         peer = run.outbound.pop(entry, None)
         if peer is not None:
             peer.inbound.pop(run, None)

@@ -247,7 +247,7 @@ def test_connections_between_nodes_stay_until_those_that_take_their_place_are_th
     coming = [*every[:3], *(replace(member, is_ready=False) for member in every[3:])]
     stranger = "10.9.9.9"
     first = list_changes(mesh, own, coming, {old.address: True, stranger: True}, limit=99)
-    assert first == ListChanges(remove=(stranger,))
+    assert first == ListChanges(remove=(stranger,), disconnect=frozenset({stranger}))
     assert list_changes(mesh, own, coming, {old.address: False}, limit=99).remove == (old.address,)
     wanted = {member.address: True for member in every if member.name in mesh.edges[own]}
     for there in ([], [next(iter(wanted))]):
