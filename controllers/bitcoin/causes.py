@@ -30,6 +30,9 @@ TEXT_MAX: Final = 200
 OVERDUE: Final = timedelta(seconds=60)
 """So long after its grace period a pod that is still there is said to be stuck."""
 
+PLACED_WITHIN: Final = timedelta(seconds=60)
+"""So long a pod may wait for its volume and for a Kubernetes node until it is said what keeps it."""
+
 _LINES_MAX: Final = 2
 
 
@@ -65,7 +68,7 @@ def cause_of(
         return ""
     return (
         _failed(pod)
-        or _not_placed(pod, claims, happened)
+        or _not_placed(pod, claims, happened, now)
         or _machine_silent(pod)
         or _not_running(pod, claims, happened, options)
     )
@@ -168,8 +171,9 @@ def _failed(pod: Pod) -> str:
 # ---- which Kubernetes node ------------------------------------------------------------------------------------------
 
 
-def _not_placed(pod: Pod, claims: Sequence[Claim], events: Sequence[Event]) -> str:
-    if pod.spec.node_name:
+def _not_placed(pod: Pod, claims: Sequence[Claim], events: Sequence[Event], now: datetime) -> str:
+    created = pod.metadata.creation_timestamp
+    if pod.spec.node_name or (created and now < datetime.fromisoformat(created) + PLACED_WITHIN):
         return ""
     placed = pod.condition("PodScheduled")
     is_refused = placed is not None and placed.status == "False"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit import clock
-from ctrlkit.bitcoin.causes import TEXT_MAX, cause_of, events_wanted, shown
+from ctrlkit.bitcoin.causes import PLACED_WITHIN, TEXT_MAX, cause_of, events_wanted, shown
 from ctrlkit.bitcoin.event_reader import EVENTS_AFTER_S, EVENTS_AGAIN_S, EVENTS_OBJECTS_MAX, EventReader
 from ctrlkit.bitcoin.layout import config_secret, desired_objects
 from ctrlkit.bitcoin.network import BitcoinNetwork, Spec
@@ -96,7 +96,7 @@ async def stage(
     images = {} if image is None else {IMAGE: image}
     kept = [body for body in objects if body["kind"] != without]
     async with World(namespace, *there, *kept, cluster=ALL, images=images, nodes=nodes) as world:
-        await world.advance(15)
+        await world.advance(75)
         yield Stage(world, wanted)
 
 
@@ -229,6 +229,16 @@ async def test_a_claim_without_a_class_is_told_while_there_is_no_default() -> No
         "claim data-net-sts-0 names no StorageClass and the cluster has no default one; mark a StorageClass as the "
         "default: the claim gets it"
     )
+
+
+async def test_a_pod_may_wait_for_its_volume_and_its_place_for_a_minute() -> None:
+    """A provisioner, or an autoscaler, takes its time; that is no Warning at each start."""
+    unbound = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
+    placed = ObjectCondition(type="PodScheduled", status="False", reason="Unschedulable", message=unbound)
+    made = ObjectMeta(name=NODE, creation_timestamp=NOW_TEXT)
+    pod = Pod(metadata=made, status=PodStatus(phase="Pending", conditions=(placed,)))
+    assert cause_of(NODE, pod, now=NOW + PLACED_WITHIN - timedelta(seconds=1)) == ""
+    assert cause_of(NODE, pod, now=NOW + PLACED_WITHIN).startswith("its pod fits no Kubernetes node")
 
 
 async def test_a_quota_that_is_used_up_is_told_until_there_is_room() -> None:

@@ -132,6 +132,8 @@ def test_numbers_are_those_of_the_code() -> None:
     assert rows["a start, with what it replays or reindexes"] == f"{layout.STARTUP_LIMIT_S // 3600} h"
     assert f"after {owned.GROW_RETRY_S / 60:g} minutes" in rows["a claim that may not grow"]
     assert f"together with that of a group {LONGEST_NAMES}" in rows["characters of a network's name"]
+    within_s = causes.PLACED_WITHIN.total_seconds()
+    assert rows["a pod may wait for its volume and its place"].startswith(f"{within_s:g} s")
     assert f"Texts of others are cut at {causes.TEXT_MAX} characters" in PAGE
     after, again, most = event_reader.EVENTS_AFTER_S, event_reader.EVENTS_AGAIN_S, event_reader.EVENTS_OBJECTS_MAX
     assert f"Events are read {after:g} s after" in PAGE

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ctrlkit import clock
-from ctrlkit.bitcoin.causes import cause_of, events_wanted
+from ctrlkit.bitcoin.causes import PLACED_WITHIN, cause_of, events_wanted
 from ctrlkit.bitcoin.layout import desired_objects
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork
 from ctrlkit.bitcoin.objects import CLAIMS, EVENTS, PODS
@@ -64,7 +64,7 @@ async def cause(world: LiveWorld, name: str) -> str:
             field_selector=f"involvedObject.kind={wanted.kind},involvedObject.name={wanted.name}",
         )
     ]
-    return cause_of(node, pod, claims, events, now=clock.now())
+    return cause_of(node, pod, claims, events, now=clock.now() + PLACED_WITHIN)
 
 
 @pytest.mark.usefixtures("kubernetes")
