@@ -206,6 +206,15 @@ def test_a_partition_names_its_groups_and_isolates_the_smaller() -> None:
     assert messages(health)[1].startswith("it is connected with 1 of the 4 other nodes that answer")
 
 
+def test_of_two_halves_neither_is_connected_with_most_of_the_others() -> None:
+    """Which of them goes on, nobody can say; a larger group comes first, whatever the names are."""
+    halves = assessed(linked({f"n-{at}": an_answer() for at in range(6)}, "012", "345"))
+    assert states(halves) == [NodeState.ISOLATED] * 6
+    assert halves.at_tip == frozenset()
+    one = assessed(linked({f"n-{at}": an_answer() for at in range(4)}, "0", "123"))
+    assert one.parts == (("n-1", "n-2", "n-3"), ("n-0",))
+
+
 def test_connections_that_are_new_are_waited_for() -> None:
     """A node that was just added is no partition."""
     said = linked({f"n-{at}": an_answer() for at in range(3)}, "01", "2")
