@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from ctrlkit.bitcoin import rules
+from ctrlkit.kinds.core import Affinity
 from ctrlkit.model import (
     Column,
     Condition,
@@ -79,7 +80,6 @@ class DeletionPolicy(StrEnum):
 
 _INT32: Final = Schema(format="int32")
 _INT64: Final = Schema(format="int64")
-_ANY_OBJECT: Final = Schema(type="object", unknown_fields=True)
 NETWORK_NAME: Final = Schema(
     more={"properties": {"name": {"type": "string", "maxLength": 48, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"}}}
 )
@@ -186,7 +186,7 @@ class NodeOptions(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     resources: Resources | None = None
     configuration: Configuration | None = None
     node_selector: _Labels | None = None
-    affinity: Annotated[dict[str, Any] | None, _ANY_OBJECT] = None
+    affinity: Affinity | None = None
     """As in a pod."""
 
     tolerations: Annotated[list[Toleration], Meta(max_length=16)] | None = None

@@ -22,6 +22,7 @@ from ctrlkit.bitcoin.network import (
     Toleration,
     TolerationOperator,
 )
+from ctrlkit.kinds.core import Affinity, NodeAffinity
 from ctrlkit.model import ObjectMeta
 
 LINES = st.sampled_from(["debug=net", "wallet=w", "maxconnections=40", "fallbackfee=0.0001", "maxmempool=300"])
@@ -45,7 +46,7 @@ OPTIONS: dict[str, st.SearchStrategy[Any]] = {
     "resources": st.none() | RESOURCES,
     "configuration": st.none() | CONFIGURATIONS,
     "node_selector": st.none() | st.just({"disk": "ssd"}),
-    "affinity": st.none() | st.just({"nodeAffinity": {}}),
+    "affinity": st.none() | st.just(Affinity(node_affinity=NodeAffinity())),
     "tolerations": st.none() | st.just([Toleration(key="bitcoin", operator=TolerationOperator.EXISTS)]),
 }
 GROUPS = st.lists(

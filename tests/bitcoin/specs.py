@@ -50,7 +50,13 @@ RIGHT: dict[str, Spec] = {
             "extra": ["debug=net", "debug=mempool", "maxmempool=50", "uacomment=of demo, the 1st"],
         },
         "nodeSelector": {"example.com/disk": "ssd", "zone": ""},
-        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}},
+        "affinity": {
+            "podAntiAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": [
+                    {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "a"}}}
+                ]
+            }
+        },
         "tolerations": [
             {"operator": "Exists"},
             {"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5},
@@ -256,6 +262,11 @@ WRONG: list[tuple[Spec, str, str]] = [
     ({"nodes": 1, "nodeSelector": {"a": "c d"}}, "spec.nodeSelector", LABEL),
     ({"nodes": 1, "nodeSelector": {"a": "c" * 64}}, "spec.nodeSelector.a", "may not be more than 63"),
     ({"nodes": 1, "affinity": "none"}, "spec.affinity", "must be of type object"),
+    (
+        {"nodes": 1, "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}},
+        "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey",
+        "Required value",
+    ),
     ({"nodes": 1, "tolerations": [{"operator": "Is"}]}, "spec.tolerations[0].operator", '"Equal", "Exists"'),
     ({"nodes": 1, "tolerations": [{"value": "a"}]}, "spec.tolerations[0]", "without a key all taints are meant"),
     (

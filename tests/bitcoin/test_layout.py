@@ -164,11 +164,12 @@ def test_probes_ask_the_node_of_the_pod() -> None:
 
 def test_what_a_user_says_of_pods_is_in_them() -> None:
     """Resources, selectors, affinity, tolerations, pull secrets, grace and whom nodes run as; nothing empty else."""
-    affinity: dict[str, Any] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}}
+    apart = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {}}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": (apart,)}}
     network = a_network(
         resources=Resources(limits={"memory": "2Gi"}),
         node_selector={"disk": "ssd"},
-        affinity=affinity,
+        affinity=msgspec.convert(affinity, core.Affinity),
         tolerations=[Toleration(key="bitcoin")],
         image_pull_secrets=["pull"],
         termination_grace_period_seconds=900,

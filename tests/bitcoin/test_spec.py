@@ -10,19 +10,21 @@ import msgspec
 import pytest
 from hypothesis import event, given
 
-from ctrlkit.bitcoin.layout import refused_spec
+from ctrlkit.bitcoin.layout import desired_objects, groups_of, refused_spec
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork
 from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
+from ctrlkit.bitcoin.rotation import ConfigState
+from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.crd import definition_of
 from ctrlkit.errors import Invalid
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.model import ApplyPatch, MergePatch, Options
+from ctrlkit.model import ApplyPatch, MergePatch, Options, Unstructured, to_plain
 from tests.bitcoin.any_network import Plain, networks
 from tests.bitcoin.specs import CHANGES, GOOD_CHANGES, NAMES, NETWORKS, RIGHT, WRONG, Spec, causes_of, network
 
 KEY = "default/net"
-GONE_AT_ONCE = Options(grace_period_s=0)
+GONE_AT_ONCE, AS_US = Options(grace_period_s=0), Options(field_manager="bitcoin-controller")
 
 
 @functools.cache
@@ -56,9 +58,9 @@ def test_what_can_be_is_taken_and_understood(tracker: Tracker, name: str) -> Non
 
 
 def _has(stored: Any, said: Any) -> bool:
-    """Whether what is stored has all that was said."""
+    """Whether what is stored has all that was said; what is empty need not be there."""
     if isinstance(said, dict):
-        return all(_has(stored[name], value) for name, value in said.items())
+        return all(_has(stored[name], value) if name in stored else not value for name, value in said.items())
     if isinstance(said, list):
         return len(stored) == len(said) and all(map(_has, stored, said))
     return bool(stored == said)
@@ -103,6 +105,26 @@ def test_for_any_network_that_the_server_stores_the_controller_can_read_it(given
     read = msgspec.convert(stored, BitcoinNetwork)
     assert _has(msgspec.to_builtins(read.spec), given_network["spec"])
     assert refused_spec(read.spec) == ""
+
+
+@given(networks(BITCOIN_NETWORKS))
+def test_for_any_network_that_the_server_stores_it_takes_what_the_controller_makes(given_network: Plain) -> None:
+    """What an affinity says inside is the one thing that it looks at only then, and the status tells."""
+    for one in (given_network["spec"], *given_network["spec"].get("groups", ())):
+        one.pop("affinity", None)
+    try:
+        stored = server().create(NETWORKS, given_network)
+    except Invalid:
+        return
+    server().delete(NETWORKS, KEY, GONE_AT_ONCE)
+    read = msgspec.convert(stored, BitcoinNetwork)
+    state = ConfigState(Credentials(user="u", password="p"), ("u:5a17$c0de",))
+    images = dict.fromkeys(groups_of(read.spec), "a/b:29")
+    for resource, made in desired_objects(read, state, images):
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, **to_plain(made)}
+        name = body["metadata"]["name"]
+        applied = server().patch(resource.of(Unstructured), f"default/{name}", ApplyPatch(body), options=AS_US)
+        server().delete(resource, applied.key, GONE_AT_ONCE)
 
 
 @pytest.mark.parametrize(("name", "group", "fits"), [("n" * 45, "ab", True), ("n" * 46, "ab", False)])
