@@ -16,7 +16,7 @@ from ctrlkit.bitcoin.layout import config_in, config_secret
 from ctrlkit.bitcoin.names import config_name
 from ctrlkit.bitcoin.network import BitcoinNetwork
 from ctrlkit.bitcoin.objects import SECRETS, Secret
-from ctrlkit.bitcoin.owned import CreationFailed, NameTaken, owner_problem
+from ctrlkit.bitcoin.owned import Blocked, CreationFailed, owner_problem
 from ctrlkit.bitcoin.reasons import Reason, Trouble
 from ctrlkit.bitcoin.rotation import ConfigState
 from ctrlkit.client import Client
@@ -37,11 +37,15 @@ class _Read:
     at: float
 
 
+class SecretTaken(Blocked):
+    """A Secret that the network does not own has the name; nobody tells when it goes."""
+
+
 class ConfigStore:
     """
     Reads and writes the Secrets NAME-config.
 
-    Errors  NameTaken where the Secret is somebody else's, CreationFailed where the server refuses it; the client's.
+    Errors  SecretTaken where the Secret is somebody else's, CreationFailed where the server refuses it; the client's.
     """
 
     def __init__(self, client: Client) -> None:
@@ -91,7 +95,7 @@ class ConfigStore:
             return None
         problem = owner_problem(network, SECRETS, found.metadata)
         if problem:
-            raise NameTaken(network, Trouble(Reason.NAME_TAKEN, problem), problem)
+            raise SecretTaken(network, Trouble(Reason.NAME_TAKEN, problem), problem)
         return found
 
 

@@ -40,6 +40,7 @@ import msgspec
 
 from ctrlkit.bitcoin.asking import CHANGES_MAX, NodeCalls
 from ctrlkit.bitcoin.caches import Caches
+from ctrlkit.bitcoin.configs import SecretTaken
 from ctrlkit.bitcoin.facts import Member, Visit
 from ctrlkit.bitcoin.health import assess
 from ctrlkit.bitcoin.layout import members_of, refused_spec
@@ -66,7 +67,7 @@ LEAST_S: Final = 1.0
 """Least seconds between two passes that no change asks for."""
 
 SECRET_RETRY_S: Final = 10.0
-"""Seconds until a Secret that was missing or incomplete is read again."""
+"""Seconds until a Secret that was missing, incomplete or of somebody else is read again."""
 
 
 class BitcoinReconciler:
@@ -116,6 +117,8 @@ class BitcoinReconciler:
         except Blocked as blocked:
             members = members_of(network, seen.statefulsets, seen.pods, seen.claims)
             await report.write(status_of(network, Findings(members=members, blocked=blocked.trouble)))
+            if isinstance(blocked, SecretTaken):
+                return RequeueAfter(SECRET_RETRY_S)
             raise
         members = await self._troubles.told(network, seen, provided.members)
         absent = [member.name for member in members if not member.is_ready]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from base64 import b64decode
 from collections.abc import Iterable
@@ -139,12 +140,18 @@ def test_the_definition_refuses_what_the_controller_could_not_read(spec: dict[st
         seed(_definition(), _network(**spec))
 
 
+@functools.cache
+def _rule_of_names() -> dict[str, Any]:
+    (crd,) = objects("crd")
+    schema: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    rule: dict[str, Any] = schema["properties"]["metadata"]["properties"]["name"]
+    return rule
+
+
 @given(st.from_regex(r"[-a-z0-9.]{1,60}", fullmatch=True))
 def test_for_any_name_the_definition_takes_it_if_the_children_can_carry_it(name: str) -> None:
     """A Service's name begins with a letter and has no dot; a pod's label holds the StatefulSet's name and a hash."""
-    (crd,) = objects("crd")
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    rule = schema["properties"]["metadata"]["properties"]["name"]
+    rule = _rule_of_names()
     takes = re.search(rule["pattern"], name) is not None and len(name) <= rule["maxLength"]
     label = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
     carries = all(label.fullmatch(part) for part in (name, service_name(name)))

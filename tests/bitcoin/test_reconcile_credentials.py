@@ -233,6 +233,20 @@ def _raised(line: MutableMapping[str, Any]) -> bool:
     return isinstance(line.get("exc_info"), BaseException)
 
 
+async def test_a_secret_that_has_the_name_of_the_networks_own_is_left_and_told(scene: Scene) -> None:
+    """No watch tells when it goes, so it is looked at again; then the network comes up."""
+    scene.put_secret_data("net-config", {"theirs": "1"})
+    scene.apply(2)
+    await scene.world.advance(60)
+    assert scene.condition("Available") == ("False", "NameTaken")
+    assert [reason for reason, _ in scene.events("Warning")] == ["NameTaken"]
+    assert scene.world.tracker.get(kinds.SECRETS, "demo/net-config")["data"] == {"theirs": "MQ=="}
+    assert scene.world.tracker.list(PODS, "demo") == []
+    scene.world.tracker.delete(kinds.SECRETS, "demo/net-config")
+    await scene.world.advance(10)
+    await scene.run_pods()
+
+
 async def test_of_secrets_only_the_networks_own_are_written(scene: Scene) -> None:
     """The controller reads the one that is named, and no other."""
     scene.put_secret("rpc")

@@ -206,8 +206,12 @@ async def test_a_newer_default_is_told_and_rolls_nothing_out(monkeypatch: pytest
 
 @pytest.mark.parametrize(
     "spec",
-    [{"nodes": 3, "version": "31.0"}, {"nodes": 5}, {"nodes": 1}, {"nodes": 3, "groups": [{"name": "b", "nodes": 1}]}],
-    ids=["rollout", "up", "down", "group"],
+    [
+        pytest.param({"nodes": 3, "version": "31.0"}, id="rollout"),
+        pytest.param({"nodes": 5}, id="up", marks=pytest.mark.long),
+        pytest.param({"nodes": 1}, id="down", marks=pytest.mark.long),
+        pytest.param({"nodes": 3, "groups": [{"name": "b", "nodes": 1}]}, id="group", marks=pytest.mark.long),
+    ],
 )
 async def test_a_controller_that_is_lost_again_and_again_ends_alike(spec: dict[str, Any]) -> None:
     """Every few seconds another process takes over, which remembers nothing."""
