@@ -223,10 +223,11 @@ def list_changes(
     wanted = mesh.peers.union(*(entries[other] for other in (*(own - leaving), *kept) if other in entries))
     unwanted = (entry for entry in added if entry not in wanted)
     remove = tuple(islice(unwanted, limit - len(add)))
+    of_nodes = set(listed.values())
     return ListChanges(
         add=tuple(add),
         remove=remove,
         connect=(*add, *again),
-        disconnect=frozenset(entry for entry in remove if added[entry] or entry in listed.values()),
+        disconnect=frozenset(entry for entry in remove if added[entry] or entry in of_nodes),
         more=len(add) == limit or next(unwanted, None) is not None,
     )
