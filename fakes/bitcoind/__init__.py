@@ -7,7 +7,8 @@ chains.py     regtest, signet, testnet4 and main, with their folders and ports (
 release.py    releases of Bitcoin Core, and which of them reads whose chain (pure)
 p2p.py        connections between nodes, and the task that keeps added nodes connected
 methods.py    the RPC methods
-access.py     who may call: rpcauth, user and password, the cookie
+access.py     who may call: rpcauth, user and password
+cookie.py     the password that a node draws for who can read its data folder
 rpc.py        HTTP, statuses, batches, JSON-RPC 1 and 2, and scripted faults
 flags.py      the command line and bitcoin.conf
 daemon.py     `python -m ctrlkit.fakes.bitcoind` in place of `bitcoind`

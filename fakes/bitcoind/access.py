@@ -1,18 +1,11 @@
-"""Who may call a node: a user with a password, lines of rpcauth, and whoever can read the cookie."""
+"""Who may call a node: those with a user and a password, and those of lines of rpcauth. Pure."""
 
 from __future__ import annotations
 
 import hmac
-import os
-import secrets
 from base64 import b64decode
 from collections.abc import Iterable
 from hashlib import sha256
-from pathlib import Path
-from typing import Final
-
-COOKIE: Final = ".cookie"
-COOKIE_USER: Final = "__cookie__"
 
 
 class Access:
@@ -52,23 +45,3 @@ def _is_of(line: str, user: str, password: str) -> bool:
     salt, _, digest = rest.partition("$")
     expected = hmac.new(salt.encode(), password.encode(), sha256).hexdigest()
     return name == user and hmac.compare_digest(expected, digest)
-
-
-def write_cookie(folder: Path) -> tuple[str, str]:
-    """Write the cookie of a node, which only its owner can read; returns its user and password."""
-    password = secrets.token_hex(32)
-    part = folder / f"{COOKIE}.tmp"
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(f"{COOKIE_USER}:{password}")
-    part.replace(folder / COOKIE)
-    return COOKIE_USER, password
-
-
-def read_cookie(folder: Path) -> tuple[str, str] | None:
-    """Return user and password of the cookie in a folder; None if there is none that can be read."""
-    try:
-        user, colon, password = (folder / COOKIE).read_text().partition(":")
-    except (OSError, UnicodeDecodeError):
-        return None
-    return (user, password) if colon else None

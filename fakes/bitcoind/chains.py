@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainFacts:
+class ChainFacts(NamedTuple):
     """A chain; `folder` is that of its data below the data folder, `section` its part of bitcoin.conf."""
 
     name: str

@@ -8,8 +8,9 @@ readiness probe starts it every few seconds.
 
 from __future__ import annotations
 
-import http.client
 import json
+import os
+import socket
 import sys
 import time
 from base64 import b64encode
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ctrlkit.fakes.bitcoind.access import COOKIE, read_cookie
+from ctrlkit.fakes.bitcoind.cookie import COOKIE, read_cookie
 from ctrlkit.fakes.bitcoind.flags import FlagError, Flags
 from ctrlkit.fakes.bitcoind.release import Release
 
@@ -96,17 +97,31 @@ def _post(flags: Flags, method: str, params: list[Any]) -> tuple[int, bytes]:
         user, password = _credentials(flags)
     except FlagError as error:
         raise _Unreachable(str(error)) from None
-    connection = http.client.HTTPConnection(host, port, timeout=flags.number("rpcclienttimeout", 900))
-    headers = {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+    authorization = b64encode(f"{user}:{password}".encode()).decode()
+    body = json.dumps({"id": 1, "method": method, "params": params}).encode()
+    head = [
+        "POST / HTTP/1.1",
+        f"Host: {host}",
+        f"Authorization: Basic {authorization}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+    ]
     try:
-        connection.request("POST", "/", json.dumps({"id": 1, "method": method, "params": params}), headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        answer = _exchange((host, port), flags, "\r\n".join([*head, "", ""]).encode() + body)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
         raise _Unreachable(f"could not reach the server at {host}:{port} ({reason}); see whether it runs") from None
-    finally:
-        connection.close()
+    first, _, rest = answer.partition(b"\r\n")
+    words = first.split()
+    status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+    return status, rest.partition(b"\r\n\r\n")[2]
+
+
+def _exchange(address: tuple[str, int], flags: Flags, request: bytes) -> bytes:
+    """Send a request and read until the server closes; the standard client of HTTP takes as long to be imported."""
+    with socket.create_connection(address, timeout=flags.number("rpcclienttimeout", 900) or None) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def _code_in(body: bytes) -> int | None:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Final, Self
 
 from ctrlkit import clock
-from ctrlkit.fakes.bitcoind.access import COOKIE, Access, write_cookie
+from ctrlkit.fakes.bitcoind.access import Access
 from ctrlkit.fakes.bitcoind.chain import Chain
 from ctrlkit.fakes.bitcoind.chains import REGTEST, ChainFacts
+from ctrlkit.fakes.bitcoind.cookie import COOKIE, write_cookie
 from ctrlkit.fakes.bitcoind.methods import Facts, Methods
 from ctrlkit.fakes.bitcoind.p2p import P2P_PORT, Peers
 from ctrlkit.fakes.bitcoind.release import DEFAULT_RELEASE, Release

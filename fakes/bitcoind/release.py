@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _TEXT: Final = re.compile(r"v?(\d{1,3})(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?")
 _TAG: Final = re.compile(r":(v?\d[\d.]*\d|v?\d)(?:[-_][\w.-]*)?(?:@.*)?$")
@@ -12,8 +11,7 @@ _FIRST_WITHOUT_ZERO: Final = 22
 _FIRST_IMAGE: Final = "v1.0"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Release:
+class Release(NamedTuple):
     """
     A release, by the number that getnetworkinfo tells.
 

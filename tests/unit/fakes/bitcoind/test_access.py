@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ctrlkit.bitcoin.rotation import auth_line
 from ctrlkit.bitcoin.rpc import Credentials
-from ctrlkit.fakes.bitcoind.access import COOKIE_USER, Access, read_cookie, write_cookie
+from ctrlkit.fakes.bitcoind.access import Access
+from ctrlkit.fakes.bitcoind.cookie import COOKIE_USER, read_cookie, write_cookie
 
 _USERS = st.text(st.characters(codec="ascii", exclude_characters=":$#", categories=["L", "N", "P"]), min_size=1)
 
