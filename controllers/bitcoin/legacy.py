@@ -187,6 +187,11 @@ def leftovers(network: BitcoinNetwork, pods: Iterable[Pod]) -> tuple[Pod, ...]:
     return tuple(found[ordinal] for ordinal in sorted(found))
 
 
+def released(network: BitcoinNetwork, pods: Iterable[Pod]) -> tuple[Pod, ...]:
+    """Return the leftover pods that their StatefulSet has let go while it is being deleted."""
+    return tuple(pod for pod in leftovers(network, pods) if pod.metadata.controller is None)
+
+
 def ordinal_of(network: str, pod: str) -> int | None:
     """
     Return the ordinal of a node of the main group; None for another name.

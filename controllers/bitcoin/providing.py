@@ -25,6 +25,7 @@ from ctrlkit.bitcoin.legacy import (
     as_made_before,
     beside,
     leftovers,
+    released,
     replaceable,
     statefulset_made_before,
     upgrade_brings,
@@ -133,8 +134,9 @@ class Provider:
         if network.spec.secret:
             found = await self._credentials.read(kept)
         trouble = found if isinstance(found, Trouble) else None
+        members = members_of(kept, seen.statefulsets, seen.pods, seen.claims)
         return Provided(
-            members=members_of(kept, seen.statefulsets, seen.pods, seen.claims),
+            members=with_leftovers(kept, members, released(kept, seen.pods)),
             port=ports_of(kept.spec)[0],
             credentials=found if isinstance(found, Credentials) else None,
             trouble=trouble,

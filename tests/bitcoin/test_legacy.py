@@ -20,7 +20,7 @@ from ctrlkit.events import EventType
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.model import AnyResource, ObjectMeta, StrategicMergePatch, Unstructured
+from ctrlkit.model import AnyResource, ObjectMeta, OwnerReference, StrategicMergePatch, Unstructured
 from tests.bitcoin.made_before import made_before
 
 UID = "11111111-1111-4111-8111-111111111111"
@@ -239,6 +239,19 @@ def test_a_node_that_is_lost_below_leftovers_says_when_it_comes_back() -> None:
     )
     assert [one.uid for one in members] == ["", "old-1", "new-2"]
     assert members[0].trouble == "its pod is made again when net-sts-1 and those below it have been replaced"
+
+
+def test_pods_are_released_when_their_statefulset_has_let_them_go() -> None:
+    """Until then they are its pods, whatever labels they have; afterwards they are members as before."""
+    owner = msgspec.convert(
+        {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "net-sts", "uid": "u", "controller": True},
+        OwnerReference,
+    )
+    pods = [left_pod(0), left_pod(1, owner_references=(owner,))]
+    assert [pod.metadata.name for pod in legacy.released(network(), pods)] == ["net-sts-0"]
+    seen = [member(0, is_new=False), member(1, is_new=True), member(2, is_new=True)]
+    members = legacy.with_leftovers(network(), seen, legacy.released(network(), pods))
+    assert [one.uid for one in members] == ["old-0", "new-1", "new-2"]
 
 
 def test_without_leftovers_everything_is_as_it_was() -> None:
