@@ -6,13 +6,14 @@ restart of the controller, a change of the spec on the way, and a lost node need
 
 A node serves while its pod is ready, not being deleted, and the node at the tip.
 
-V-a  At most one node is down by our hand: one that serves is deleted only while all nodes of the network serve.
+V-a  At most one node is down by our hand: a pod that is ready is deleted only while all pods of the network are, and
+     every one that has the new revision serves. A pod may be ready and its node not answer us: others may reach it.
 V-b  So a majority serves throughout, as far as it is up to us: all but one; 1 of 2; of one node, 0.
 V-c  A pod without a claim, in which something ran, is deleted only while another node that serves has the height at
      which it was last heard.
 V-d  A revision with which a node does not come to the tip goes to that node, and to no other.
-V-e  Nodes that do not serve and have an older revision come first. So a spec that is corrected goes on at the node that
-     its predecessor broke.
+V-e  Pods that are not ready and have an older revision come first, then nodes that are not at the tip. So a spec that
+     is corrected goes on at the node that its predecessor broke.
 V-f  Once all nodes come to the tip with the new revision, all have it in the end, unless nobody but a person can say
      that a chain may be lost (V-c).
 """
@@ -95,7 +96,8 @@ def next_step(members: Sequence[Member], at_tip: frozenset[str], heights: Mappin
         others = [other for other in serving if other is not member and heights.get(other.name, 0) >= height]
         return member.has_claim or member.never_ran or bool(others)
 
-    candidates = [member for member in outdated if member not in serving] or outdated
+    not_ready = [member for member in outdated if not member.is_ready]
+    candidates = not_ready or [member for member in outdated if member not in serving] or outdated
     for member in filter(may_go, candidates):
         return step(Progress.REPLACING, f"replaces {member.name}", member)
     name = candidates[0].name

@@ -64,6 +64,13 @@ def test_a_corrected_spec_goes_on_at_the_node_that_was_broken() -> None:
     assert step(untouched[0], broken, untouched[1], at_tip={0, 2}).delete == broken
 
 
+def test_a_ready_pod_whose_node_does_not_answer_waits_for_those_that_are_not_ready() -> None:
+    """Others may reach it, and then it is one of the majority."""
+    lost = member(0, is_ready=False)
+    assert step(lost, member(1), member(2), at_tip={1}).delete == lost
+    assert step(member(0, is_updated=True), member(1), member(2), at_tip={0, 1}).delete == member(2)
+
+
 def test_the_only_node_is_restarted_if_its_chain_is_on_a_claim() -> None:
     """Otherwise a person has to say that it may be lost, or add a node that takes it."""
     assert step(member(0)).progress == Progress.REPLACING
@@ -98,6 +105,9 @@ class Node:
     ran: bool = False
     height: int = 0
     synced: bool = False
+    hidden: bool = False
+    """It does not answer the controller, and serves everybody else."""
+
     terminating: bool = False
 
 
@@ -123,7 +133,7 @@ class Play:
     def look(self) -> Step:
         """One pass of the controller."""
         for at, node in enumerate(self.nodes):
-            if node.runs:
+            if node.runs and not node.hidden:
                 self.heard[at] = node.height
         members = [
             Member(
@@ -139,7 +149,7 @@ class Play:
             )
             for at, node in enumerate(self.nodes)
         ]
-        at_tip = frozenset(f"net-sts-{at}" for at in self.serving())
+        at_tip = frozenset(f"net-sts-{at}" for at in self.serving() if not self.nodes[at].hidden)
         heights = {f"net-sts-{at}": height for at, height in self.heard.items()}
         return next_step(members, at_tip, heights)
 
@@ -153,10 +163,13 @@ class Play:
         assert str(node.pod or None) == found.delete.uid
         assert node.revision != self.wanted, "what is right was deleted"
         if at in serving:
-            assert len(serving) == len(self.nodes), "a node was taken down while another one is"
+            assert all(other.runs for other in self.nodes), "a node was taken down while another one is"
             self.down_by_us.add(at)
         least = len(self.nodes) - 1 if len(self.nodes) < 3 else len(self.nodes) // 2 + 1
-        assert len(set(serving) - {at}) >= min(len(serving), least), "less than a majority is left"
+        known = {other for other in serving if not self.nodes[other].hidden}
+        assert len(known - {at}) >= min(len(known), least), "less than a majority is left"
+        others_ready = sum(other.runs for other in self.nodes if other is not node)
+        assert not node.runs or others_ready >= least, "less than a majority is ready"
         if not self.claims and node.ran:
             others = [self.nodes[other].height for other in serving if other != at]
             assert max(others, default=-1) >= self.heard.get(at, 0), "the only copy of a chain was deleted"
@@ -182,6 +195,7 @@ class Play:
             self.pods += 1
             node.pod, node.revision = self.pods, self.wanted
         elif node.revision not in self.broken:
+            node.hidden = False
             node.runs = node.ran = True
             node.height = max([node.height, *(other.height for other in self.nodes if other.runs)])
             node.synced = True
@@ -221,6 +235,10 @@ def silence_a_node(play: Play, number: int) -> None:
     play.nodes[number % len(play.nodes)].runs = False
 
 
+def hide_a_node(play: Play, number: int) -> None:
+    play.nodes[number % len(play.nodes)].hidden = True
+
+
 def slow_a_node(play: Play, number: int) -> None:
     play.nodes[number % len(play.nodes)].synced = False
 
@@ -236,7 +254,7 @@ def mine(play: Play, number: int) -> None:
 
 WEATHER: Final = (
     *(proceed, proceed_everywhere, change_the_spec, go_back_to_an_earlier_spec, mine),
-    *(lose_a_pod, silence_a_node, slow_a_node),
+    *(lose_a_pod, silence_a_node, slow_a_node, hide_a_node),
 )
 HISTORIES: Final = tries(20, thorough=200)
 
