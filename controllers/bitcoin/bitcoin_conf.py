@@ -167,12 +167,12 @@ def amount_of(quantity: str) -> Fraction:
 
 def _refused(spec: Spec, options: NodeOptions) -> Iterator[str]:
     for line in options.configuration.extra if options.configuration is not None else ():
-        if not re.fullmatch(LINE, line) or "\n" in line:
+        if not re.fullmatch(LINE, line):
             yield f"configuration.extra: {line[:40]!r} is no line of bitcoin.conf; write NAME=VALUE, in ASCII"
         if re.match(OWN_OPTION, line):
             yield f"configuration.extra: the controller sets {line.partition('=')[0]} itself; take it out"
     for peer in spec.peers:
-        if not re.fullmatch(PEER_ADDRESS, peer) or "\n" in peer:
+        if not re.fullmatch(PEER_ADDRESS, peer):
             yield f"peers: {peer[:40]!r} is no address; write HOST or HOST:PORT"
     if spec.signet_challenge is not None and not _SCRIPT.fullmatch(spec.signet_challenge):
         yield "signetChallenge: it is no script in hexadecimal digits; write two for each byte"

@@ -441,3 +441,4 @@ async def test_secrets_of_the_network_are_released_with_it(bare: Keeping) -> Non
     await bare.world.settle()
     assert bare.world.tracker.get(SECRETS, "demo/net-config").metadata.owner_references is None
     assert bare.world.tracker.get(SECRETS, "demo/net-credentials") == theirs
+    assert "patch secrets net-credentials" not in bare.writes
