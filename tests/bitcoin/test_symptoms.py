@@ -14,7 +14,7 @@ from ctrlkit.crd import definition_of
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Image, Node, Pull
 from ctrlkit.model import MergePatch, Unstructured
-from ctrlkit.model.kinds import EVENTS, PODS
+from ctrlkit.model.kinds import EVENTS, PODS, SECRETS
 from tests.bitcoin.memory import MemoryNodes
 from tests.operate.symptoms import missing
 
@@ -104,3 +104,29 @@ async def test_a_lost_kubernetes_node_is_told_and_its_pod_comes_back_with_its_ch
         await world.pass_time(300)
         assert "NodesConnected: all 3 nodes" in told(world)
         assert nodes.heights["demo/net-sts-2"] == 5
+
+
+@pytest.mark.long
+async def test_an_ordinary_life_is_told_without_a_warning() -> None:
+    """Rollouts, a rotation, other topologies, groups, rest: all that goes on by itself is no trouble of anybody."""
+    data = {"BC_RPC_USER": "dXNlcg==", "BC_RPC_PASSWORD": "b3RoZXI="}
+    async with a_network() as (world, nodes):
+        nodes.mine("demo/net-sts-0", 5)
+        world.tracker.create(SECRETS, {"metadata": {"name": "rpc", "namespace": "demo"}, "data": data})
+        lives: list[dict[str, Any]] = [
+            {"version": "29.1"},
+            {"secret": "rpc"},
+            {"nodes": 20},
+            {"nodes": 3, "groups": [{"name": "old", "nodes": 1, "version": "28.0"}]},
+            {"paused": True, "version": "30.2"},
+            {"paused": False},
+            {"nodes": 0, "groups": []},
+            {"nodes": 2},
+        ]
+        for spec in lives:
+            world.tracker.patch(NETWORKS, KEY, MergePatch({"spec": spec}))
+            await world.pass_time(180)
+        assert "NodesConnected: all 2 nodes" in told(world)
+        assert set(nodes.heights.values()) == {5}
+        warnings = [event for event in world.tracker.list(EVENTS, "demo") if event["type"] == "Warning"]
+        assert [event["message"] for event in warnings if event.at("involvedObject.kind") == "BitcoinNetwork"] == []
