@@ -50,6 +50,7 @@ async def test_nodes_that_wait_for_their_new_neighbours_stay_connected(scene: Sc
     assert max(map(len, scene.nodes.lists.values())) <= 4
 
 
+@pytest.mark.long
 async def test_a_group_that_comes_between_turns_no_node_away(scene: Scene) -> None:
     """Nodes of the main group come before those of others, so each one more turns the direction of some pairs."""
     await scene.running(8, groups=[{"name": "b", "nodes": 6}])
@@ -78,6 +79,7 @@ async def test_a_network_with_both_directions_on_its_lists_keeps_one_of_them(sce
     assert set(scene.nodes.connections.values()) == {11}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("peers", [1, 6])
 async def test_peers_of_the_spec_have_room_beside_the_others(scene: Scene, peers: int) -> None:
     """Each of them takes one of a node's 8 connections."""

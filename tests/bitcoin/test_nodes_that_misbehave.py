@@ -46,6 +46,7 @@ async def test_a_slow_node_with_twenty_thousand_entries_keeps_no_status_back(sce
     assert len(scene.nodes.lists[node(0)]) < left
 
 
+@pytest.mark.long
 async def test_a_long_list_is_corrected_in_the_end_and_the_network_available_meanwhile(scene: Scene) -> None:
     """So many entries a pass; the nodes are connected all along."""
     await scene.running(3)
