@@ -73,6 +73,7 @@ def assert_nothing_is_left(folder: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 async def test_the_walk_through_holds_with_simulated_nodes_and_leaves_nothing(tmp_path: Path) -> None:
     """Every step holds; stdout has the one object, progress is on stderr, its first line says what nodes."""
     async with a_demo(tmp_path, "--bitcoind", "simulated", "--output", "json") as process:
@@ -92,6 +93,7 @@ async def test_the_walk_through_holds_with_simulated_nodes_and_leaves_nothing(tm
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 async def test_the_walk_through_holds_with_real_nodes_and_leaves_nothing(tmp_path: Path) -> None:
     """The same with a real bitcoind, where there is one."""
     try:

@@ -244,7 +244,7 @@ async def test_without_garbage_collection_the_network_is_not_gone() -> None:
 
     assert (report.steps[-1].name, len(report.steps)) == ("delete the network", 16)
     assert "last seen: left: 1 Service, 1 StatefulSet, " in report.steps[-1].detail
-    assert report.steps[-1].detail.endswith(" claims")
+    assert " claims: data-my-network-sts-0, " in report.steps[-1].detail
 
 
 @pytest.mark.long

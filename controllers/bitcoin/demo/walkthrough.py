@@ -195,7 +195,7 @@ class Walkthrough:
                     "Service": int(observer.service is not None),
                     "StatefulSet": int(observer.stateful_set is not None),
                     "pods": len(observer.pods),
-                    "claims": len(observer.claims),
+                    ": ".join(filter(None, ("claims", ", ".join(sorted(observer.claims))))): len(observer.claims),
                 }
             )
         )
