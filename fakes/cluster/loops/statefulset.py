@@ -2,10 +2,12 @@
 The StatefulSet controller: creates and deletes pods as statefulset_plan.py decides, and writes the status.
 
 Its templates are kept in ControllerRevisions (history.py). Each pod has the claims of `spec.volumeClaimTemplates`,
-which are made before it, and are owned by the set or the pod where they shall go with them (statefulset_claims.py).
+which are made before it, and are owned by the set or the pod where they shall go with them (statefulset_claims.py). A
+pod that is too many is deleted only after its claims have the right owner.
 
 Differences from a real one: a parallel set creates no more pods while 500 are missing or not available. A set that
-waits for the end of a claim goes on when it has ended. What the server forbids is tried again every ten seconds.
+waits for the end of a claim goes on when it has ended. Claims of a pod that is too many are read from the server where
+the cache does not show them; a real one waits. What the server forbids is tried again every ten seconds.
 """
 
 from __future__ import annotations
@@ -245,8 +247,8 @@ class StatefulSets:
             owners_changed = await self._mend_owners(stateful_set, pod, ordinal, is_wanted=is_wanted)
             if is_wanted:
                 await self._mend_pod(stateful_set, pod, ordinal, is_updated=owners_changed and not is_pending(pod))
-        except (NotFound, Conflict):
-            return  # gone or changed: the cache is about to show it
+        except NotFound:
+            return  # the cache is about to show it
         except _ClaimsMissing as missing:
             if missing.failure is not None:
                 raise missing.failure from None
@@ -271,7 +273,10 @@ class StatefulSets:
         is_changed = False
         retention = read_retention(stateful_set)
         of_set, of_pod = references(stateful_set, pod)
-        for claim in self._claims_of(stateful_set, ordinal):
+        claims = self._claims_of(stateful_set, ordinal)
+        if not is_wanted and len(claims) < len(claim_names(stateful_set, ordinal)):
+            claims = await self._read_claims(stateful_set, ordinal)
+        for claim in claims:
             there = claim.at("metadata.ownerReferences") or ()
             if has_other_controller(there, of_set, of_pod, retention):
                 text = (
@@ -289,10 +294,19 @@ class StatefulSets:
         return is_changed
 
     def _claims_of(self, stateful_set: Unstructured, ordinal: int) -> list[Unstructured]:
-        """Return the claims of a pod that are there."""
+        """Return the claims of a pod that the cache shows."""
         names = claim_names(stateful_set, ordinal).values()
         found = (self.claims.find(ObjectKey(stateful_set.key.namespace, name)) for name in names)
         return [claim for claim in found if claim is not None]
+
+    async def _read_claims(self, stateful_set: Unstructured, ordinal: int) -> list[Unstructured]:
+        """Read the claims of a pod from the server: once the pod is gone, nobody gives them an owner."""
+        found = []
+        for name in claim_names(stateful_set, ordinal).values():
+            with suppress(NotFound):
+                key = ObjectKey(stateful_set.key.namespace, name)
+                found.append(await self.client.get(PERSISTENT_VOLUME_CLAIMS, key))
+        return found
 
     def _tell(self, stateful_set: Unstructured, verb: str, what: str, *, end: str = "successful") -> None:
         text = f"{verb} {what} in StatefulSet {stateful_set.key.name} {end}"

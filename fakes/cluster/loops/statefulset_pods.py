@@ -110,14 +110,18 @@ def read_member(
 def _is_claim_amiss(
     pod: Unstructured, stateful_set: Unstructured, claims: Sequence[Unstructured], ordinal: int, *, is_wanted: bool
 ) -> bool:
-    """Whether a pod that waits has not all of its claims, or a claim has other owners than it should have."""
+    """
+    Whether a claim has other owners than it should have, or one is not seen of a pod that waits for it, or that is too
+    many and has to take it along.
+    """
     names = claim_names(stateful_set, ordinal)
     if not names:
         return False
-    if is_wanted and is_pending(pod) and len(claims) < len(names):
+    retention = read_retention(stateful_set)
+    is_needed = is_pending(pod) if is_wanted else retention.when_scaled and not pod.metadata.deleting
+    if is_needed and len(claims) < len(names):
         return True
     of_set, of_pod = references(stateful_set, pod)
-    retention = read_retention(stateful_set)
     found = (one.at("metadata.ownerReferences") or () for one in claims)
     return any(owners(there, of_set, of_pod, retention, is_wanted=is_wanted) is not None for there in found)
 

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from ctrlkit.errors import Forbidden
+from ctrlkit.errors import Conflict, Forbidden
+from ctrlkit.fakes.clientset.calls import Calls
 from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.fakes.cluster import AlwaysReady, Cluster, InProcessRuntime
 from ctrlkit.fakes.world.world import World
@@ -229,3 +230,62 @@ async def test_each_pod_has_its_claims_which_outlive_it() -> None:
         await world.settle()
         after = {one.key.name: one.metadata.uid for one in world.tracker.list(PERSISTENT_VOLUME_CLAIMS)}
         assert after == {name: one.metadata.uid for name, one in claims.items()}
+
+
+def a_set_with_claims_that_go(**spec: Any) -> dict[str, Any]:
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    policy = {"whenDeleted": "Delete", "whenScaled": "Delete"}
+    return a_set(
+        podManagementPolicy="Parallel",
+        volumeClaimTemplates=[claim],
+        persistentVolumeClaimRetentionPolicy=policy,
+        **spec,
+    )
+
+
+async def scale(world: World, replicas: int) -> None:
+    await world.client.patch(STATEFULSETS, KEY, MergePatch({"spec": {"replicas": replicas}}))
+
+
+def claim_names(world: World) -> list[str]:
+    return [one.key.name for one in world.tracker.list(PERSISTENT_VOLUME_CLAIMS)]
+
+
+async def test_a_pod_that_is_too_many_goes_only_when_its_claim_is_its_own() -> None:
+    """Somebody else changes the claim in just that moment: it is tried again, and the pod stays until then."""
+    async with cluster() as world:
+        await world.client.create(STATEFULSETS, a_set_with_claims_that_go(replicas=2))
+        await world.settle()
+        calls = Calls("update", PERSISTENT_VOLUME_CLAIMS, "default/data-net-1")
+        world.faults.fail(calls, Conflict("it changed"), times=2)
+        await scale(world, 1)
+        await world.settle()
+        assert (list(await pods_of(world)), claim_names(world)) == (["net-0"], ["data-net-0"])
+
+
+async def test_a_claim_that_the_cache_does_not_show_goes_with_a_pod_that_is_too_many() -> None:
+    """A set that is scaled up and down again at once, while changes of claims are told late."""
+    async with cluster() as world:
+        await world.client.create(STATEFULSETS, a_set_with_claims_that_go(replicas=1))
+        await world.settle()
+        with world.faults.stall_watches(Calls(resource=PERSISTENT_VOLUME_CLAIMS)):
+            await scale(world, 2)
+            await world.pass_time(1)
+            await scale(world, 1)
+            await world.pass_time(60)
+        await world.settle()
+        assert (list(await pods_of(world)), claim_names(world)) == (["net-0"], ["data-net-0"])
+
+
+async def test_a_claim_that_is_shown_late_goes_with_its_set() -> None:
+    async with cluster() as world:
+        with world.faults.stall_watches(Calls(resource=PERSISTENT_VOLUME_CLAIMS)):
+            await world.client.create(STATEFULSETS, a_set_with_claims_that_go(replicas=1))
+            await world.pass_time(60)
+        await world.settle()
+        await world.client.delete(STATEFULSETS, KEY)
+        await world.settle()
+        assert claim_names(world) == []
