@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 import yaml
 
 from ctrlkit.errors import ConfigError
+from ctrlkit.wire.yaml_numbers import number_in
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 """The ends of the names of files that are read in a folder, as kubectl reads them."""
@@ -29,8 +30,6 @@ _OPENERS = ("[", "{", "- ", "? ")
 """What begins a level; the others are told by indentation."""
 
 _INDENTATION = re.compile(r"^ +", re.MULTILINE)
-_WHOLE = re.compile(r"^[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)$")
-_DECIMAL = re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?|[-+]?\.inf|\.nan)$", re.IGNORECASE)
 
 
 class Manifest(NamedTuple):
@@ -190,6 +189,20 @@ class _Loader(_Base):  # type: ignore[misc]
         for first, resolvers in _Base.yaml_implicit_resolvers.items()
     }
 
+    def resolve(self, kind: type[Any], value: Any, implicit: Any) -> Any:
+        """Say what a text stands for."""
+        number = number_in(value) if kind is yaml.ScalarNode and implicit[0] else None
+        if number is None:
+            return super().resolve(kind, value, implicit)
+        return _INT if isinstance(number, int) else _FLOAT
+
+    def construct_number(self, node: Any) -> Any:
+        """Make a number."""
+        number = number_in(node.value)
+        if number is None:
+            raise yaml.constructor.ConstructorError(None, None, f"{node.value!r} is no number", node.start_mark)
+        return number
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's
         """Make a dict, whose keys are texts."""
         seen: set[str] = set()
@@ -207,5 +220,5 @@ class _Loader(_Base):  # type: ignore[misc]
         return made
 
 
-_Loader.add_implicit_resolver(_INT, _WHOLE, list("-+0123456789"))
-_Loader.add_implicit_resolver(_FLOAT, _DECIMAL, list("-+0123456789."))
+for _kind in (_INT, _FLOAT):
+    _Loader.add_constructor(_kind, _Loader.construct_number)

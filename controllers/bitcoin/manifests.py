@@ -48,6 +48,6 @@ def objects(name: str) -> list[dict[str, Any]]:
     Return the objects of a manifest.
 
     >>> [item["kind"] for item in objects("deployment")]
-    ['Service', 'Deployment', 'PodDisruptionBudget']
+    ['Service', 'Service', 'Deployment', 'PodDisruptionBudget']
     """
     return list(yaml.safe_load_all(manifest(name)))

@@ -357,6 +357,7 @@ def as_made(body: Plain, current: StatefulSet) -> Plain:
     """
     Return a StatefulSet's body with the storage that it was made with, which no server lets be changed.
 
+    >>> from ctrlkit.bitcoin.layout import claim_template
     >>> from ctrlkit.bitcoin.objects import StatefulSetSpec
     >>> made = StatefulSet(metadata=ObjectMeta(), spec=StatefulSetSpec())
     >>> body = {"spec": {"volumeClaimTemplates": [claim_template("1Gi", None)], "template": {"spec": {"volumes": []}}}}

@@ -15,22 +15,25 @@ from typing import Any
 import yaml
 from yaml.scanner import ScannerError
 
+from ctrlkit.wire.yaml_numbers import number_in
+
 LEVELS_MAX = 10_000
 """Objects and arrays inside each other that a server reads."""
 
 _REPEATS_FREE = 1_000
 _REPEATS_LOW, _REPEATS_HIGH = 400_000, 4_000_000
 _TAG = "tag:yaml.org,2002:"
+_NOT_RESOLVED = frozenset(f"{_TAG}{kind}" for kind in ("timestamp", "int", "float"))
 _MERGE = object()
 _NOTHING = object()
 
 
 class _Resolver(yaml.resolver.Resolver):
-    """YAML 1.1 but for time stamps, which are text, and `1:30`, which is no number."""
+    """YAML 1.1 but for time stamps, which are text, and for numbers (yaml_numbers.py)."""
 
 
 _Resolver.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_RESOLVED]
     for first, resolvers in yaml.resolver.Resolver.yaml_implicit_resolvers.items()
 }
 _RESOLVER: Any = _Resolver()
@@ -186,8 +189,12 @@ def _key(value: Any) -> str:
 def _scalar(event: yaml.ScalarEvent) -> Any:
     text: str = event.value
     tag = event.tag
-    if tag is None and event.implicit[0] and text in _BOOLEANS:
-        return _BOOLEANS[text]
+    if tag is None and event.implicit[0]:
+        if text in _BOOLEANS:
+            return _BOOLEANS[text]
+        number = number_in(text)
+        if number is not None:
+            return _finite(number, text)
     if tag in (None, "!"):
         tag = _RESOLVER.resolve(yaml.ScalarNode, text, event.implicit)
     if tag == f"{_TAG}merge":
@@ -199,6 +206,10 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
         value = reader(yaml.ScalarNode(tag, text))
     except (ValueError, KeyError, IndexError, OverflowError):
         raise ValueError(f"cannot decode {text[:64]!r} as {tag}") from None
+    return _finite(value, text)
+
+
+def _finite(value: Any, text: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"unsupported value: {text[:64]}")
     return value

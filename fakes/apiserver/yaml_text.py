@@ -7,9 +7,12 @@ from typing import Any
 
 import yaml
 
+from ctrlkit.wire.yaml_numbers import number_in
+
 _Base: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _OLD_BOOLEANS = re.compile(r"^(?:y|Y|n|N)$")
-_MISLEADING = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "int", "merge", "null", "timestamp"))
+_TO_THE_BASE_OF_60 = re.compile(r"^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?$")
+_MISLEADING = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "null", "timestamp"))
 
 
 class _Dumper(_Base):  # type: ignore[misc]
@@ -22,7 +25,8 @@ class _Dumper(_Base):  # type: ignore[misc]
 def _represent_text(dumper: Any, text: str) -> Any:
     if "\n" in text:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
-    is_other = dumper.resolve(yaml.ScalarNode, text, (True, False)) in _MISLEADING
+    is_number = number_in(text) is not None or _TO_THE_BASE_OF_60.match(text)
+    is_other = is_number or dumper.resolve(yaml.ScalarNode, text, (True, False)) in _MISLEADING
     style = '"' if is_other or _OLD_BOOLEANS.match(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
