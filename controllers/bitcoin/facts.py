@@ -18,7 +18,7 @@ class Member:
             address and is not being deleted. `is_updated`: the pod has what the spec says now. `has_claim`: what the
             node keeps is there after the pod. `never_ran`: no container of the pod was ever started, so it keeps
             nothing. `created`: when the pod was made, as RFC 3339 text. `trouble`: why it does not run, where that is
-            known.
+            known. `held_back`: what its pod waits for, where that comes by itself and is no trouble.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Member:
     never_ran: bool = False
     created: str = ""
     trouble: str = ""
+    held_back: str = ""
 
 
 Said = Answer | RpcError

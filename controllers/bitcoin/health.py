@@ -286,7 +286,7 @@ def _without_answer(member: Member, said: Said | None) -> NodeHealth:
     """Return what a node is doing that is not ready, or did not answer."""
     absent = "" if member.uid and not member.is_deleting else "its pod is ending" if member.uid else "there is no pod"
     if absent or (member.trouble and not member.is_ready):
-        return NodeHealth(NodeState.WAITING, member.trouble or absent)
+        return NodeHealth(NodeState.WAITING, member.trouble or member.held_back or absent)
     if isinstance(said, WarmingUp):
         return NodeHealth(NodeState.STARTING, f"it is starting: {said.text}")
     if not member.is_ready or not isinstance(said, RpcError):

@@ -233,7 +233,7 @@ def with_leftovers(network: BitcoinNetwork, members: Sequence[Member], left: Seq
             return found.pop(member.name)
         if not _is_blocked(member, start):
             return member
-        return replace(member, trouble=f"its pod is made again when {highest} and those below it have been replaced")
+        return replace(member, held_back=f"its pod is made again when {highest} and those below it have been replaced")
 
     main = [seen(member) for member in members if member.group == MAIN_GROUP]
     return (*main, *found.values(), *(member for member in members if member.group != MAIN_GROUP))

@@ -99,7 +99,7 @@ class Findings:
     def message(self, member: Member) -> str:
         """Why a node is not at the tip."""
         known = self.health.nodes.get(member.name)
-        return member.trouble or (known.message if known is not None else "")
+        return member.trouble or member.held_back or (known.message if known is not None else "")
 
     @property
     def answers(self) -> Mapping[str, Answer]:

@@ -30,14 +30,14 @@ class Troubles:
         self._events = EventReader(client)
 
     async def told(self, network: BitcoinNetwork, seen: Seen, members: Sequence[Member]) -> tuple[Member, ...]:
-        """Return the members, each with the trouble of its pod; those that have one already keep it."""
+        """Return the members, each with the trouble of its pod; those of whom all is known stay as they are."""
         name, pods = network.metadata.name, {pod.metadata.name: pod for pod in seen.pods}
         claims = {member.name: _claims(member, pods.get(member.name), seen.claims) for member in members}
         sets = {one.metadata.name for one in seen.statefulsets}
         wanted = [
             involved
             for member in members
-            if not (member.is_ready or member.trouble) and (made_by := statefulset_name(name, member.group)) in sets
+            if _is_open(member) and (made_by := statefulset_name(name, member.group)) in sets
             for involved in events_wanted(member.name, made_by, pods.get(member.name), claims[member.name])
         ]
         events, now = await self._events.read(network.metadata.key, wanted), clock.now()
@@ -47,10 +47,7 @@ class Troubles:
             pod = pods.get(member.name)
             return cause_of(member.name, pod, claims[member.name], events, now=now, options=options)
 
-        return tuple(
-            member if member.is_ready or member.trouble else replace(member, trouble=cause(member))
-            for member in members
-        )
+        return tuple(replace(member, trouble=cause(member)) if _is_open(member) else member for member in members)
 
     def again_s(self, network: ObjectKey) -> float:
         """Return in how many seconds there may be more to tell; infinite where all is said."""
@@ -60,6 +57,11 @@ class Troubles:
     def forget(self, network: ObjectKey) -> None:
         """Forget a network that is gone."""
         self._events.forget(network)
+
+
+def _is_open(member: Member) -> bool:
+    """Whether it is not known yet why a node does not run."""
+    return not (member.is_ready or member.trouble or member.held_back)
 
 
 def _claims(member: Member, pod: Pod | None, claims: Iterable[Claim]) -> tuple[Claim, ...]:

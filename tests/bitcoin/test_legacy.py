@@ -238,7 +238,7 @@ def test_a_node_that_is_lost_below_leftovers_says_when_it_comes_back() -> None:
         network(), [member(0, is_new=False), member(1, is_new=False), member(2, is_new=True)], pods
     )
     assert [one.uid for one in members] == ["", "old-1", "new-2"]
-    assert members[0].trouble == "its pod is made again when net-sts-1 and those below it have been replaced"
+    assert members[0].held_back == "its pod is made again when net-sts-1 and those below it have been replaced"
 
 
 def test_pods_are_released_when_their_statefulset_has_let_them_go() -> None:

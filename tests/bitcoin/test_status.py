@@ -733,3 +733,20 @@ def test_a_public_chain_is_told_once_whatever_becomes_of_its_nodes() -> None:
         network = msgspec.structs.replace(network, status=status)
     assert [one.reason for one in events] == [Reason.PUBLIC_PEERS, Reason.NO_PEERS]
     assert events[1].message == ("without peers: net-sts-0; see that their pods reach nodes of chain main at port 8333")
+
+
+def test_a_pod_that_is_held_back_is_waited_for_and_does_not_fail() -> None:
+    """It is made again by itself, when those above it have been replaced: nobody has to act, and nothing is warned."""
+    why = "its pod is made again when net-sts-2 and those below it have been replaced"
+    held = a_member(0, uid="", address="", is_ready=False, is_updated=False, held_back=why)
+    members = (held, a_member(1), a_member(2))
+    network = a_network(3)
+    mesh = mesh_of(network.spec, [one.name for one in members], absent=[held.name])
+    visit = Visit(said={one.name: an_answer() for one in members[1:]})
+    status = status_of(network, Findings(members=members, said=visit.said, health=assess(members, visit, mesh)))
+    available, progressing = (find_condition(status.conditions, kind) for kind in ("Available", "Progressing"))
+    assert available is not None
+    assert progressing is not None
+    assert (available.reason, progressing.status) == ("NodesStarting", "True")
+    assert available.message == f"2 of 3 nodes are at the tip; waiting for net-sts-0 ({why})"
+    assert (status.nodes[0].state, status.nodes[0].message) == (NodeState.WAITING, why)
