@@ -278,38 +278,37 @@ class OwnedObjects:
         """See that a network that is not being deleted has the finalizer where its deletion policy needs it."""
         have = network.metadata.finalizers or ()
         if network.spec.deletion_policy is DeletionPolicy.ORPHAN and FINALIZER not in have:
-            await self._set_finalizers(network, (*have, FINALIZER))
+            await self._set_finalizers(network.metadata, (*have, FINALIZER))
         elif network.spec.deletion_policy is not DeletionPolicy.ORPHAN and FINALIZER in have:
-            await self._set_finalizers(network, [each for each in have if each != FINALIZER])
+            await self._set_finalizers(network.metadata, [each for each in have if each != FINALIZER])
 
-    async def release(self, network: BitcoinNetwork, statefulsets: Iterable[StatefulSet]) -> None:
+    async def release(self, meta: ObjectMeta, statefulsets: Iterable[StatefulSet], policy: DeletionPolicy) -> None:
         """Let the objects of a network that is being deleted stay, where its policy is Orphan; then let it go."""
-        have = network.metadata.finalizers or ()
+        have = meta.finalizers or ()
         if FINALIZER not in have:
             return
-        if network.spec.deletion_policy is DeletionPolicy.ORPHAN:
-            namespace, name = network.metadata.namespace, network.metadata.name
+        if policy is DeletionPolicy.ORPHAN:
+            namespace, name = meta.namespace, meta.name
             kept: list[tuple[AnyResource, ObjectKey]] = [(STATEFULSETS, one.metadata.key) for one in statefulsets]
             kept += [(resource, ObjectKey(namespace, of(name))) for resource, of in _BESIDE_SETS.items()]
             kept += [(SECRETS, ObjectKey(namespace, of(name))) for of in (config_name, credentials_name)]
             for resource, key in kept:
-                await self._release(network, resource, key)
-        await self._set_finalizers(network, [each for each in have if each != FINALIZER])
+                await self._release(meta, resource, key)
+        await self._set_finalizers(meta, [each for each in have if each != FINALIZER])
 
-    async def _set_finalizers(self, network: BitcoinNetwork, names: Sequence[str]) -> None:
+    async def _set_finalizers(self, meta: ObjectMeta, names: Sequence[str]) -> None:
         """Under the version that was read: a Conflict, and so another pass, where somebody was faster."""
-        meta = network.metadata
         fields = {"uid": meta.uid, "resourceVersion": meta.resource_version, "finalizers": list(names)}
         with suppress(NotFound):
             await self._client.patch(BITCOIN_NETWORKS.metadata_only(), meta.key, MergePatch({"metadata": fields}))
 
-    async def _release(self, network: BitcoinNetwork, resource: AnyResource, key: ObjectKey) -> None:
+    async def _release(self, network: ObjectMeta, resource: AnyResource, key: ObjectKey) -> None:
         """Take the network from the owners of an object, which has the label by which a new one adopts it."""
         thing = resource.metadata_only()
         try:
             found = await self._client.get(thing, key)
-            if found.metadata.is_controlled_by(network.metadata):
-                owners = [{"$patch": "delete", "uid": network.metadata.uid}]
+            if found.metadata.is_controlled_by(network):
+                owners = [{"$patch": "delete", "uid": network.uid}]
                 fields = {"uid": found.metadata.uid, "ownerReferences": owners}
                 await self._client.patch(thing, key, StrategicMergePatch({"metadata": fields}))
         except NotFound:

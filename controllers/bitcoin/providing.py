@@ -32,7 +32,7 @@ from ctrlkit.bitcoin.legacy import (
     with_leftovers,
 )
 from ctrlkit.bitcoin.names import credentials_name, service_name
-from ctrlkit.bitcoin.network import MAIN_GROUP, BitcoinNetwork
+from ctrlkit.bitcoin.network import MAIN_GROUP, BitcoinNetwork, DeletionPolicy
 from ctrlkit.bitcoin.objects import StatefulSet
 from ctrlkit.bitcoin.owned import OwnedObjects
 from ctrlkit.bitcoin.reasons import Trouble
@@ -41,7 +41,7 @@ from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.bitcoin.versions import DEFAULT_IMAGE, chosen_image, has_newer_default, options_of, refused_change
 from ctrlkit.client import Client
 from ctrlkit.events import EventRecorder
-from ctrlkit.model import ObjectKey
+from ctrlkit.model import ObjectKey, ObjectMeta
 
 _SALT_BYTES: Final = 16
 
@@ -145,9 +145,9 @@ class Provider:
             made_before=upgrade_brings(network),
         )
 
-    async def release(self, network: BitcoinNetwork, seen: Seen) -> None:
+    async def release(self, meta: ObjectMeta, seen: Seen, policy: DeletionPolicy) -> None:
         """Leave the objects of a network that is being deleted, where its deletion policy wants that."""
-        await self._owned.release(network, seen.statefulsets)
+        await self._owned.release(meta, seen.statefulsets, policy)
 
     def reread(self, network: ObjectKey) -> None:
         """Read the Secrets of a network again: a node refused what they said, or the network is gone."""

@@ -21,7 +21,7 @@ B-b  Every pass compares what the nodes see with what they should; there is one 
 B-c  A failing node affects no other, and all nodes of a network together hold up a pass for one budget of time.
 B-d  Each trouble leads to one Warning event when it comes up, and one when it changes.
 B-e  A network that is being deleted is left alone, and the garbage collector deletes its objects; with the deletion
-     policy Orphan they lose their owner first, and stay.
+     policy Orphan they lose their owner first, and stay; so they do where the spec cannot be decoded by then.
 B-f  A new spec is told in the status before any node is called. A status leads to no pass.
 B-g  A pass deletes one pod at most, the very one that it looked at, and only where rollout.py allows it.
 B-h  Of a paused network nothing is changed but the status.
@@ -45,7 +45,7 @@ from ctrlkit.bitcoin.facts import Member, Visit
 from ctrlkit.bitcoin.health import assess
 from ctrlkit.bitcoin.layout import members_of, refused_spec
 from ctrlkit.bitcoin.mesh import Mesh, mesh_of
-from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, Status
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, DeletionPolicy, Status
 from ctrlkit.bitcoin.objects import PODS
 from ctrlkit.bitcoin.owned import Blocked
 from ctrlkit.bitcoin.providing import Provided, Provider
@@ -97,10 +97,14 @@ class BitcoinReconciler:
         try:
             network = record.value
         except DecodeError as error:
+            if record.meta.deleting:  # it has the finalizer only where its policy was Orphan
+                await self._provider.release(record.meta, self._caches.seen(request.key), DeletionPolicy.ORPHAN)
+                return DONE
             await self._refuse(record.meta)
             raise TerminalError(f"reconcile network {request.key}: {error}") from None
         if network.metadata.deleting:
-            await self._provider.release(network, self._caches.seen(request.key))
+            policy = network.spec.deletion_policy
+            await self._provider.release(network.metadata, self._caches.seen(request.key), policy)
             return DONE
         refused = refused_spec(network.spec)
         if refused:

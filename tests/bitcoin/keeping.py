@@ -47,7 +47,7 @@ class Keeper:
             return DONE
         sets = [one for one in self.statefulsets.list() if network_of_set(one.metadata.name) == request.key.name]
         if network.metadata.deleting:
-            await self.owned.release(network, sets)
+            await self.owned.release(network.metadata, sets, network.spec.deletion_policy)
             return DONE
         await self.owned.keep_finalizer(network)
         images = dict.fromkeys(groups_of(network.spec), network.spec.image or IMAGE)

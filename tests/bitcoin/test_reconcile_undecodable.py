@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
+from ctrlkit.bitcoin.owned import FINALIZER
 from ctrlkit.crd.manifest import definition_of
 from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.world.world import World
 from ctrlkit.model import JsonPatch, MergePatch, Verb
-from ctrlkit.model.kinds import STATEFULSETS
+from ctrlkit.model.kinds import SERVICES, STATEFULSETS
 from tests.bitcoin.memory import MemoryNodes
 from tests.bitcoin.scene import KEY, NETWORKS, Scene, scene_with, world_of
 
@@ -103,6 +104,20 @@ async def test_a_running_network_that_is_broken_keeps_its_nodes(scene: Scene) ->
     assert scene.statefulset.at("spec.replicas") == 2
     assert scene.network.at("status.nodes") == before
     assert scene.condition("Available") == ("False", "SpecNotUnderstood")
+
+
+@pytest.mark.parametrize("finalizers", [(), (FINALIZER,)], ids=["Delete", "Orphan"])
+async def test_a_broken_network_can_be_deleted(scene: Scene, finalizers: tuple[str, ...]) -> None:
+    """With the finalizer of the policy Orphan its objects lose their owner first; the spec is not needed for that."""
+    await scene.running(1, deletionPolicy="Orphan" if finalizers else "Delete")
+    assert tuple(scene.network.metadata.finalizers or ()) == finalizers
+    scene.world.tracker.patch(NETWORKS, KEY, MergePatch({"spec": {"nodes": "four"}}))
+    await scene.world.settle()
+    scene.world.tracker.delete(NETWORKS, KEY)
+    await scene.world.settle()
+    assert scene.world.tracker.list(NETWORKS) == []
+    owned = [*scene.world.tracker.list(STATEFULSETS, "demo"), *scene.world.tracker.list(SERVICES, "demo")]
+    assert [one.metadata.controller is None for one in owned] == [bool(finalizers)] * 2
 
 
 async def test_other_networks_notice_nothing(scene: Scene) -> None:
