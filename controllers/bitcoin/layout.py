@@ -390,6 +390,7 @@ def _run_by(pod: Pod, member: Member, statefulset: StatefulSet | None, conf: str
         is_ready=pod.ready,
         is_deleting=pod.metadata.deleting,
         is_updated=_is_updated(pod, statefulset, conf),
+        never_ran=pod.never_ran(),
         created=pod.metadata.creation_timestamp or "",
     )
 

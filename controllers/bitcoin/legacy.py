@@ -92,6 +92,11 @@ def upgrade_brings(network: BitcoinNetwork) -> str:
     return f"made before v2: an upgrade brings {brings}{said}: {upgrade_command(meta.name, meta.namespace)}"
 
 
+def container_name(network: str) -> str:
+    """Return the name of the container of the nodes of a network made before."""
+    return f"{statefulset_name(network)}-ctr"
+
+
 def upgrade_command(network: str, namespace: str) -> str:
     """
     Return the command that upgrades a network.
@@ -107,7 +112,7 @@ def statefulset_changes(network: BitcoinNetwork, statefulset: StatefulSet) -> di
     spec: dict[str, Any] = {}
     if statefulset.spec.replicas != network.spec.nodes:
         spec["replicas"] = network.spec.nodes
-    name, secret = f"{statefulset.metadata.name}-ctr", network.spec.secret
+    name, secret = container_name(network.metadata.name), network.spec.secret
     found = next((one for one in statefulset.spec.template.spec.containers if one.name == name), None)
     wanted = ({"secretRef": {"name": secret, "optional": True}},) if secret else ()
     if found is not None and tuple(to_plain(one) for one in found.env_from or ()) != wanted:
@@ -269,4 +274,5 @@ def _member(network: BitcoinNetwork, pod: Pod) -> Member:
         address=pod.status.pod_ip,
         is_ready=pod.ready,
         is_deleting=meta.deleting,
+        never_ran=pod.never_ran(container_name(network.metadata.name)),
     )

@@ -57,9 +57,14 @@ class Ended(Struct, frozen=True):
     message: str = ""
 
 
-class ContainerState(Struct, frozen=True):
-    """What a container is doing; a container that runs neither waits nor has ended."""
+class Running(Struct, frozen=True):
+    """That a container runs."""
 
+
+class ContainerState(Struct, frozen=True):
+    """What a container is doing; one of which neither is told waits."""
+
+    running: Running | None = None
     waiting: Waiting | None = None
     terminated: Ended | None = None
 
@@ -73,6 +78,12 @@ class ContainerStatus(Struct, frozen=True):
     restart_count: int = 0
     state: ContainerState = ContainerState()
     last_state: ContainerState = ContainerState()
+
+    @property
+    def ran(self) -> bool:
+        """Whether the container was started at any time."""
+        runs = (self.state.running, self.state.terminated, self.last_state.running, self.last_state.terminated)
+        return any(run is not None for run in runs) or self.restart_count > 0 or bool(self.started)
 
 
 class ClaimSource(Struct, frozen=True):
@@ -146,6 +157,25 @@ class Pod(Struct, frozen=True):
     def condition(self, kind: str) -> ObjectCondition | None:
         """Return the condition of a type; None if there is none."""
         return next((one for one in self.status.conditions or () if one.type == kind), None)
+
+    def never_ran(self, container: str = NODE_CONTAINER) -> bool:
+        """
+        Whether it is known that a container was never started: no Kubernetes node has the pod, or its status says so.
+
+        A container of which nothing is told may have run.
+        """
+        if not (self.spec.node_name or self.status.pod_ip) and self.status.phase in ("", "Pending"):
+            return True
+        told = self._told(container)
+        return told is not None and told.state.waiting is not None and not told.ran
+
+    def ran(self, container: str = NODE_CONTAINER) -> bool:
+        """Whether it is known that a container was started: its status says so, or the pod is ready."""
+        told = self._told(container)
+        return self.ready or (told is not None and told.ran)
+
+    def _told(self, container: str) -> ContainerStatus | None:
+        return next((one for one in self.status.container_statuses or () if one.name == container), None)
 
     @property
     def claims(self) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ from ctrlkit.bitcoin.network import (
     Storage,
     Toleration,
 )
-from ctrlkit.bitcoin.objects import SECRETS, STATEFULSETS, Claim, Pod, Secret, StatefulSet
+from ctrlkit.bitcoin.objects import SECRETS, STATEFULSETS, Claim, Pod, PodStatus, Secret, StatefulSet
 from ctrlkit.bitcoin.rotation import ConfigState, next_config
 from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.fakes.tracker import Tracker
@@ -457,6 +457,37 @@ def test_a_node_keeps_what_is_on_its_claim(claim: Claim | None, wanted: bool) ->
     claims = [] if claim is None else [claim]
     for pods in ([], [a_pod(a_set(network))]):
         assert the_member(network, [a_set(network)], pods, *claims).has_claim is wanted
+
+
+@pytest.mark.parametrize(
+    ("told", "never", "ran"),
+    [
+        pytest.param({"state": {"waiting": {"reason": "ErrImagePull"}}}, True, False, id="no-image"),
+        pytest.param({"state": {"waiting": {}}, "started": False}, True, False, id="not-started"),
+        pytest.param({"state": {"waiting": {}}, "restartCount": 1}, False, True, id="restarted"),
+        pytest.param({"state": {"waiting": {}}, "lastState": {"terminated": {}}}, False, True, id="ended-before"),
+        pytest.param({"state": {"terminated": {"exitCode": 1}}}, False, True, id="ended"),
+        pytest.param({"state": {"running": {}}}, False, True, id="runs"),
+        pytest.param({"state": {}}, False, False, id="nothing-told"),
+        pytest.param({"name": "other", "state": {"waiting": {}}}, False, False, id="another-container"),
+        pytest.param(None, False, False, id="no-status"),
+    ],
+)
+def test_a_pod_never_ran_where_its_status_says_so(told: dict[str, Any] | None, never: bool, ran: bool) -> None:
+    """What is not known counts as neither."""
+    status = {"containerStatuses": [{"name": "bitcoind", **told}]} if told is not None else {}
+    pod = a_pod(a_set(a_network(1)))
+    spec = msgspec.structs.replace(pod.spec, node_name="a")
+    pod = msgspec.structs.replace(pod, spec=spec, status=msgspec.convert(status, PodStatus))
+    assert (pod.never_ran(), pod.ran()) == (never, ran)
+    assert the_member(a_network(1), [a_set(a_network(1))], [pod]).never_ran is never
+
+
+def test_a_pod_that_no_kubernetes_node_has_never_ran() -> None:
+    """Such as one that finds no place; one with an address runs somewhere."""
+    pending = msgspec.structs.replace(a_pod(a_set(a_network(1))), status=PodStatus(phase="Pending"))
+    assert pending.never_ran()
+    assert not a_pod(a_set(a_network(1))).never_ran()
 
 
 def test_a_pod_without_a_claim_keeps_nothing() -> None:

@@ -189,6 +189,18 @@ async def test_of_a_paused_network_nothing_is_changed_but_the_status() -> None:
         assert set(scene.nodes.connections.values()) == {3}
 
 
+async def test_an_image_that_never_was_is_corrected_where_nothing_keeps_the_chain() -> None:
+    """No node ever ran, so there is no chain to lose and nobody to ask."""
+    async with scene_with(MemoryNodes(warmup_s=2), cluster=ALL) as scene:
+        scene.world.images["bitcoin:99"] = Image(pull=Pull(error="not found"))
+        scene.apply(3, image="bitcoin:99", storage={"ephemeral": True})
+        await scene.world.advance(30)
+        assert scene.condition("Available") == ("False", "NodesFailing")
+        scene.apply(3, image=None, version="30.2")
+        await scene.world.until(lambda: scene.condition("Available")[0] == "True", within=120)
+        assert scene.condition("UpToDate") == ("True", "UpToDate")
+
+
 async def test_a_newer_default_is_told_and_rolls_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new controller leaves the nodes with the image that they were made with, until somebody says another."""
     async with network_of(3) as scene:
