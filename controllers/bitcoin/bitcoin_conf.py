@@ -25,14 +25,21 @@ CONF_FILE: Final = "/etc/bitcoin/bitcoin.conf"
 _OF_ONE_CHAIN: Final = re.compile("(no)?wallet=")
 """Lines of `extra` that Core reads for another chain than main in that chain's section alone."""
 
-_AUTH: Final = re.compile('[!-"%-9;-~]+:[0-9a-zA-Z]+\\$[0-9a-f]+')
+_USER: Final = re.compile('[!-"%-9;-~]+')
+_AUTH: Final = re.compile(f"{_USER.pattern}:[0-9a-zA-Z]+\\$[0-9a-f]+")
 _SCRIPT: Final = re.compile("([0-9a-f]{2})+")
-_QUANTITY: Final = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)(?P<unit>[EPTGMk]i?|m)?")
-_UNITS: Final = {"": Fraction(1), "m": Fraction(1, 1000)} | {
-    letter + end: Fraction(base) ** power
-    for power, letter in enumerate("kMGTPE", 1)
-    for end, base in (("", 1000), ("i", 1024))
-}
+_QUANTITY_IN_SPEC: Final = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|[MGTPE]|[KMGTPE]i)?")
+_QUANTITY: Final = re.compile(
+    r"(?P<number>[+-]?([0-9]+\.?[0-9]*|\.[0-9]+))([eE](?P<exponent>[+-]?[0-9]{1,3})|(?P<unit>[KMGTPE]i|[numkMGTPE])?)"
+)
+_QUANTITY_MAX: Final = 1000
+"""Characters of a quantity that are read."""
+
+_UNITS: Final = (
+    {unit: Fraction(1, 1000**power) for power, unit in enumerate(("", "m", "u", "n"))}
+    | {unit: Fraction(1000**power) for power, unit in enumerate("kMGTPE", 1)}
+    | {f"{unit}i": Fraction(1024**power) for power, unit in enumerate("KMGTPE", 1)}
+)
 
 DBCACHE_MIB: Final = 450
 """The size of the coins' cache where nobody says otherwise, and memory is not limited."""
@@ -140,6 +147,11 @@ def refused_value(spec: Spec, options: NodeOptions) -> str:
     return next(_refused(spec, options), "")
 
 
+def is_user(text: str) -> bool:
+    """Whether bitcoin.conf can have a user: of printable ASCII without `:`, `$`, `#` and spaces."""
+    return _USER.fullmatch(text) is not None
+
+
 def is_auth_line(line: str) -> bool:
     """Whether a line is one of rpcauth: a user without `:`, `$`, `#` and spaces, a salt and a hash."""
     return _AUTH.fullmatch(line) is not None
@@ -147,22 +159,23 @@ def is_auth_line(line: str) -> bool:
 
 def is_quantity(text: str) -> bool:
     """Whether a text is a Kubernetes quantity as specs have it, such as `10Gi`."""
-    return _QUANTITY.fullmatch(text) is not None
+    return _QUANTITY_IN_SPEC.fullmatch(text) is not None
 
 
 def amount_of(quantity: str) -> Fraction:
     """
-    Return what a Kubernetes quantity stands for: bytes, or whatever is counted.
+    Return what a Kubernetes quantity stands for: bytes, or whatever is counted. Any form that the API server keeps.
 
-    >>> amount_of("10Gi") == 10 * 2**30, amount_of("1.5G") == 1_500_000_000, amount_of("500m")
+    >>> amount_of("10Gi") == 10 * 2**30, amount_of("20e9") == 20_000_000_000, amount_of("500m")
     (True, True, Fraction(1, 2))
 
     Errors  ValueError for a text that is none.
     """
-    found = _QUANTITY.fullmatch(quantity)
+    found = _QUANTITY.fullmatch(quantity) if len(quantity) <= _QUANTITY_MAX else None
     if found is None:
         raise ValueError(f"read quantity {quantity[:40]!r}: it is none; write one as 10Gi")
-    return Fraction(found["number"]) * _UNITS[found["unit"] or ""]
+    factor = Fraction(10) ** int(found["exponent"]) if found["exponent"] else _UNITS[found["unit"] or ""]
+    return Fraction(found["number"]) * factor
 
 
 def _refused(spec: Spec, options: NodeOptions) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ctrlkit import clock
 from ctrlkit.bitcoin import names
+from ctrlkit.bitcoin.bitcoin_conf import is_user
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork
 from ctrlkit.bitcoin.objects import SECRETS, Secret
 from ctrlkit.bitcoin.reasons import Reason, Trouble
@@ -32,8 +33,6 @@ REREAD_S: Final = 300.0
 
 PASSWORD_BYTES: Final = 32
 _USER_BYTES: Final = 8
-_NOT_IN_A_USER: Final = " :$#"
-"""What would end the user in `Authorization` or in a line of bitcoin.conf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class CredentialStore:
         remembered = self._remembered.get(key)
         if remembered is not None and remembered.serves(network.metadata.uid, name):
             return remembered.credentials
-        found = await (self._named(key.namespace, name) if network.spec.secret else self._own(network, name))
+        found = await (self._named(network, name) if network.spec.secret else self._own(network, name))
         if isinstance(found, Credentials):
             self._remembered[key] = _Remembered(network.metadata.uid, name, found, clock.monotonic() + REREAD_S)
         else:
@@ -78,11 +77,19 @@ class CredentialStore:
         """Read the Secret of this network again when it is needed next: the network is gone, or a node refused."""
         self._remembered.pop(network, None)
 
-    async def _named(self, namespace: str, name: str) -> Credentials | Trouble:
-        secret = await self._get(ObjectKey(namespace, name))
+    async def _named(self, network: BitcoinNetwork, name: str) -> Credentials | Trouble:
+        secret = await self._get(ObjectKey(network.metadata.namespace, name))
         if secret is None:
             return Trouble(Reason.SECRET_NOT_FOUND, f"secret {name} does not exist; create it, with {_KEYS}")
-        return secret if isinstance(secret, Trouble) else credentials_in(secret, name)
+        if isinstance(secret, Trouble):
+            return secret
+        holder = secret.metadata.controller
+        if holder is not None and holder.kind == BITCOIN_NETWORKS.kind and holder.name != network.metadata.name:
+            return Trouble(
+                Reason.SECRET_FORBIDDEN,
+                f"secret {name} belongs to network {holder.name}; make one for this network, and name it",
+            )
+        return credentials_in(secret, name)
 
     async def _own(self, network: BitcoinNetwork, name: str) -> Credentials | Trouble:
         """Return the credentials in the network's own Secret, which is made where there is none."""
@@ -155,7 +162,7 @@ def credentials_in(secret: Secret, name: str, *, way_out: str = "") -> Credentia
         user, password = data[USER_KEY].decode(), data[PASSWORD_KEY].decode()
     except UnicodeDecodeError:
         return incomplete("holds credentials that are not text", "use UTF-8")
-    if not (user.isascii() and user.isprintable()) or any(character in _NOT_IN_A_USER for character in user):
+    if not is_user(user):
         return incomplete(
             f"holds a {USER_KEY} that bitcoin.conf cannot have: with a colon, $, #, a space, or what is not ASCII",
             "choose another name",

@@ -24,7 +24,9 @@ from ctrlkit.bitcoin.bitcoin_conf import (
     arguments,
     bitcoin_conf,
     cli_arguments,
+    is_auth_line,
     is_quantity,
+    is_user,
     ports_of,
     refused_value,
 )
@@ -156,13 +158,19 @@ def config_secret(network: BitcoinNetwork, state: ConfigState) -> Plain:
 
 
 def config_in(secret: Secret) -> ConfigState | None:
-    """Read what `config_secret` wrote; None where somebody made something else of it."""
+    """
+    Read what `config_secret` wrote; None where somebody made something else of the credentials in it.
+
+    Lines that are none of rpcauth are passed over: bitcoin.conf cannot have them.
+    """
     data = secret.data or {}
     try:
         user, password, auth = (data[key].decode() for key in (_USER, _PASSWORD, _AUTH))
-        return ConfigState(Credentials(user=user, password=password), tuple(auth.split()))
-    except (KeyError, ValueError):
+    except (KeyError, UnicodeDecodeError):
         return None
+    if not is_user(user) or not password:
+        return None
+    return ConfigState(Credentials(user=user, password=password), tuple(filter(is_auth_line, auth.split())))
 
 
 def _conf(spec: Spec, group: str, state: ConfigState) -> str:

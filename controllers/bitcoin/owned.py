@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 import msgspec
@@ -241,7 +242,10 @@ class OwnedObjects:
         failures: list[str] = []
         grown: list[str] = []
         for claim in _bound(claims, statefulset.spec.selector.match_labels):
-            if _is_less(claim.spec.resources.requests.storage, size):
+            asked = claim.spec.resources.requests.storage
+            if asked and _amount(asked) is None:
+                refusals.append(f"claim {claim.metadata.name} asks for {asked[:40]!r}, which is no size; correct it")
+            elif _is_less(asked, size):
                 refused = await self._grow_one(claim, size)
                 (refusals if refused else grown).append(refused or claim.metadata.name)
             elif failure := _failure_to_grow(claim):
@@ -379,7 +383,7 @@ def _comparable(template: Mapping[str, Any]) -> Plain:
     """A claim's template with what the server adds to each, and with its size as a number."""
     defaults = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "status": {"phase": "Pending"}}
     size = _size_in(template)
-    spec = {"volumeMode": "Filesystem"} | template["spec"] | {"resources": amount_of(size) if size else None}
+    spec = {"volumeMode": "Filesystem"} | template["spec"] | {"resources": _amount(size) or size}
     return defaults | dict(template) | {"spec": spec}
 
 
@@ -408,8 +412,17 @@ def _size_made(statefulset: StatefulSet) -> str:
 
 
 def _is_less(size: str, than: str) -> bool:
-    """Whether a claim that asks for a size asks for less than another; not where it says none."""
-    return bool(size) and amount_of(size) < amount_of(than)
+    """Whether a claim that asks for a size asks for less than another; not where it says none that can be read."""
+    amount = _amount(size)
+    return amount is not None and amount < amount_of(than)
+
+
+def _amount(size: str) -> Fraction | None:
+    """Return a size as a number; None for what is none, which may stand in objects of others."""
+    try:
+        return amount_of(size)
+    except ValueError:
+        return None
 
 
 def _is_changed(before: ObjectMeta, after: ObjectMeta) -> bool:

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import pytest
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ctrlkit.bitcoin.bitcoin_conf import (
     amount_of,
@@ -19,6 +20,7 @@ from ctrlkit.bitcoin.bitcoin_conf import (
 from ctrlkit.bitcoin.network import Chain, Configuration, NodeOptions, Ports, Resources, Spec
 from ctrlkit.bitcoin.rotation import auth_line
 from ctrlkit.bitcoin.rpc import Credentials
+from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from tests.bitcoin.networks import ANY_SPECS, SPECS
 
 AUTH = auth_line(Credentials(user="bc", password="s3cret"), "5a17")
@@ -163,16 +165,39 @@ def test_the_cache_of_coins_fits_the_memory(said: int | None, limit: str | None,
 
 @pytest.mark.parametrize(
     ("quantity", "wanted"),
-    [("10Gi", Fraction(10 * 2**30)), ("1.5k", Fraction(1500)), ("100m", Fraction(1, 10)), ("7", Fraction(7))],
+    [
+        ("10Gi", Fraction(10 * 2**30)),
+        ("4Ki", Fraction(4096)),
+        ("1.5k", Fraction(1500)),
+        ("100m", Fraction(1, 10)),
+        ("20e9", Fraction(20 * 10**9)),
+        ("1E", Fraction(10**18)),
+        ("7", Fraction(7)),
+    ],
 )
 def test_quantities_are_read_as_kubernetes_does(quantity: str, wanted: Fraction) -> None:
-    """Binary and decimal units, exactly."""
+    """Binary and decimal units and exponents, exactly."""
     assert amount_of(quantity) == wanted
 
 
-@pytest.mark.parametrize("quantity", ["", "Gi", "10GiB", "1e3", "-1", "10\n"])
+QUANTITIES = st.from_regex(r"[+-]?[0-9]{0,4}\.?[0-9]{0,3}([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,3})?", fullmatch=True)
+
+
+@given(QUANTITIES | st.text("0123456789.+-eEnumkKMGTPi", max_size=8))
+def test_for_any_text_it_is_the_quantity_that_the_server_takes_it_for(text: str) -> None:
+    """Or none, where the server says so."""
+    try:
+        wanted = quantity_value(text)
+    except ValueError:
+        with pytest.raises(ValueError, match="it is none"):
+            amount_of(text)
+    else:
+        assert amount_of(text) == Fraction(wanted)
+
+
+@pytest.mark.parametrize("quantity", ["", "Gi", "10GiB", "1e", "1e9999", "1" * 1001, "10\n"])
 def test_what_is_no_quantity_is_refused_with_the_next_step(quantity: str) -> None:
-    """The kind's pattern lets none of them through."""
+    """Nor what it would take for ever to read."""
     with pytest.raises(ValueError, match=r"it is none; write one as 10Gi"):
         amount_of(quantity)
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from ctrlkit.bitcoin.facts import Member
 from ctrlkit.bitcoin.layout import (
@@ -306,8 +307,8 @@ def test_for_any_network_pods_meet_the_restricted_standard(network: BitcoinNetwo
 @given(NETWORKS)
 def test_for_any_network_what_is_in_force_is_read_back(network: BitcoinNetwork) -> None:
     """Credentials and lines of rpcauth, while they are rotated too."""
-    rotating = next_config(STATE, Credentials(user="näme x", password="pa\nss"), salt="77", all_updated=False)
-    in_force = ConfigState(Credentials(user="näme x", password="pa\nss"), STATE.auth)
+    rotating = next_config(STATE, Credentials(user="n&me/x", password="pä\nss"), salt="77", all_updated=False)
+    in_force = ConfigState(Credentials(user="n&me/x", password="pä\nss"), STATE.auth)
     states = [STATE, replace(rotating, auth=(*STATE.auth, *OTHER.auth)), in_force]
     for state in states:
         assert config_in(msgspec.convert(config_secret(network, state), Secret)) == state
@@ -321,6 +322,27 @@ def test_a_secret_of_another_shape_has_no_state(missing: str) -> None:
     assert config_in(msgspec.convert(body, Secret)) is None
     assert config_in(Secret(data={"user": b"\xff", "password": b"", "auth": b""})) is None
     assert config_in(Secret()) is None
+
+
+LINE = st.sampled_from([*STATE.auth, *OTHER.auth, "rpcauth=somebody:x$zz", "new:00$00", "[main]", "#"]) | st.text()
+EDITED = st.dictionaries(
+    st.sampled_from(["user", "password", "auth", "main.conf", "other"]),
+    st.sampled_from([b"bc", b"new\n", b"a:b", b"", b"s3cret", b"\xff"])
+    | st.binary(max_size=8)
+    | st.lists(LINE, max_size=3).map(lambda lines: "\n".join(lines).encode()),
+)
+
+
+@given(EDITED, st.sampled_from([Credentials(user="bc", password="s3cret"), Credentials(user="n", password="p")]))
+def test_for_any_data_that_somebody_writes_into_the_secret_a_network_is_made(
+    data: dict[str, bytes], wanted: Credentials
+) -> None:
+    """With what can be used of it, whether other credentials are wanted, or none can be read."""
+    network, found = a_network(), config_in(Secret(data=data))
+    states = [state for state in (found, next_config(found, wanted, salt="77", all_updated=False)) if state is not None]
+    for state in states:
+        assert "StatefulSet/net-sts" in objects_of(network, state)
+        members_of(network, [], [], [], state)
 
 
 # ---- the nodes -------------------------------------------------------------------------------------------------------

@@ -14,13 +14,14 @@ import structlog
 from rich.pretty import pretty_repr
 
 from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY, CredentialStore, credentials_in
-from ctrlkit.bitcoin.network import BitcoinNetwork, Spec
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, Spec
 from ctrlkit.bitcoin.objects import SECRETS, Secret
 from ctrlkit.bitcoin.reasons import Reason, Trouble
 from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.errors import Forbidden
 from ctrlkit.fakes.clientset.clientset import FakeClientset
-from ctrlkit.model import Action, ObjectMeta, Verb, kinds
+from ctrlkit.fakes.clientset.seeding import seed
+from ctrlkit.model import Action, ObjectMeta, Unstructured, Verb, kinds
 from ctrlkit.model.kinds import PODS
 from tests.bitcoin.scene import CREDENTIALS, Scene, node
 
@@ -50,7 +51,7 @@ async def test_a_network_that_names_a_secret_uses_what_it_holds(scene: Scene) ->
 
 async def test_nodes_wait_for_a_secret_that_is_missing(scene: Scene) -> None:
     """Row B8: event and condition name it; no node starts with credentials that nobody chose."""
-    scene.apply(2, secret="rpc")
+    scene.apply(2, secret="rpc", paused=False)
     await scene.world.advance(100)
     assert scene.world.tracker.list(PODS, "demo") == []
     assert scene.condition("CredentialsAvailable") == ("False", "SecretNotFound")
@@ -61,7 +62,7 @@ async def test_nodes_wait_for_a_secret_that_is_missing(scene: Scene) -> None:
 
 async def test_a_secret_that_comes_later_is_found(scene: Scene) -> None:
     """Within ten seconds, although secrets are not watched; until then each look is a read and no write."""
-    scene.apply(2, secret="rpc")
+    scene.apply(2, secret="rpc", paused=False)
     await scene.world.settle()
     scene.world.clientset.clear_actions()
     await scene.world.advance(100)
@@ -245,6 +246,44 @@ async def test_a_secret_that_has_the_name_of_the_networks_own_is_left_and_told(s
     scene.world.tracker.delete(kinds.SECRETS, "demo/net-config")
     await scene.world.advance(10)
     await scene.run_pods()
+
+
+@pytest.mark.parametrize("spec", [{}, {"paused": True}, {"secret": "no-such-secret"}])
+@pytest.mark.parametrize("edited", [{"auth": "rpcauth=somebody:x$zz"}, {"user": "new\n", "auth": "new:00$00"}])
+async def test_what_somebody_writes_into_the_networks_own_secret_ends_no_pass(
+    scene: Scene, spec: dict[str, Any], edited: dict[str, str]
+) -> None:
+    """Lines that are none are passed over, credentials that no node could have are made anew."""
+    scene.put_secret("rpc")
+    await scene.running(2, secret="rpc")
+    scene.put_secret_data("net-config", edited)
+    scene.apply(2, **{"secret": "rpc"} | spec)
+    await scene.watch_rollout(400)
+    assert scene.network.at("status.observedGeneration") == scene.network.metadata.generation
+    scene.apply(2, secret="rpc", paused=False)
+    await scene.watch_rollout(400)
+    assert await scene.accept(CREDENTIALS) == [True, True]
+    assert scene.condition("Available") == ("True", "NodesConnected")
+
+
+async def test_a_secret_of_another_network_is_not_used(scene: Scene) -> None:
+    """Who may write networks and no Secrets could have its password sent to a program of his own."""
+    await scene.running(2)
+    spec = {"nodes": 1, "secret": "net-credentials", "image": "evil.example/spy:1"}
+    metadata = {"name": "evil", "namespace": "demo"}
+    kind = {"apiVersion": BITCOIN_NETWORKS.api_version, "kind": BITCOIN_NETWORKS.kind}
+    seed(scene.world.tracker, {**kind, "metadata": metadata, "spec": spec})
+    await scene.world.advance(60)
+    evil = scene.world.tracker.get(BITCOIN_NETWORKS.of(Unstructured), "demo/evil")
+    told = {one["type"]: (one["reason"], one["message"]) for one in evil.at("status.conditions")}
+    assert told["CredentialsAvailable"] == (
+        "SecretForbidden",
+        "secret net-credentials belongs to network net; make one for this network, and name it",
+    )
+    assert [pod.key.name for pod in scene.world.tracker.list(PODS, "demo")] == ["net-sts-0", "net-sts-1"]
+    scene.apply(2, secret="net-credentials")
+    await scene.world.advance(60)
+    assert scene.condition("CredentialsAvailable") == ("True", "SecretFound")
 
 
 async def test_of_secrets_only_the_networks_own_are_written(scene: Scene) -> None:

@@ -93,6 +93,21 @@ async def test_a_class_that_forbids_growth_is_told_and_the_nodes_serve() -> None
         assert scene.condition("UpToDate") == ("True", "UpToDate")
 
 
+@pytest.mark.parametrize("size", ["20e9", "20971520Ki", "1E"])
+async def test_a_claim_whose_size_is_written_otherwise_is_read_as_the_server_reads_it(size: str) -> None:
+    """Kubernetes keeps an exponent as it is; passes go on, and the network follows its spec."""
+    async with scene_with(MemoryNodes(), cluster=LIFE) as scene:
+        await scene.running(2)
+        asked = {"spec": {"resources": {"requests": {"storage": size}}}}
+        scene.world.tracker.patch(PERSISTENT_VOLUME_CLAIMS, "demo/data-net-sts-0", MergePatch(asked))
+        await scene.running(3)
+        assert scene.network.at("status.observedGeneration") == scene.network.metadata.generation
+        assert scene.condition("Available") == ("True", "NodesConnected")
+        assert scene.world.tracker.get(PERSISTENT_VOLUME_CLAIMS, "demo/data-net-sts-0").at(
+            "spec.resources.requests.storage"
+        ) in (size, "20Gi")
+
+
 @pytest.mark.parametrize("spec", [{}, {"paused": True}, {"secret": "no-such-secret"}])
 async def test_a_network_with_orphan_leaves_its_nodes_to_the_next_one(spec: dict[str, Any]) -> None:
     """Pods, chains and credentials are the same before, between and after, however the network was when it went."""
