@@ -407,14 +407,15 @@ _REVISION: Final = "controller-revision-hash"
 
 
 def _is_updated(pod: Pod, statefulset: StatefulSet | None, conf: str) -> bool:
-    if statefulset is None or not _is_seen(statefulset):
+    if statefulset is None or not is_seen(statefulset):
         return False
     if (pod.metadata.labels or {}).get(_REVISION) != statefulset.status.update_revision:
         return False
     return not conf or (pod.metadata.annotations or {}).get(CONFIG_DIGEST) == conf
 
 
-def _is_seen(statefulset: StatefulSet) -> bool:
+def is_seen(statefulset: StatefulSet) -> bool:
+    """Whether the controller of a StatefulSet has seen it as it is now."""
     status = statefulset.status
     return bool(status.update_revision) and status.observed_generation >= statefulset.metadata.generation
 
@@ -428,7 +429,7 @@ def is_settled(network: BitcoinNetwork, statefulsets: Iterable[StatefulSet], sta
     sets = {one.metadata.name: one for one in statefulsets}
     for group in groups_of(network.spec):
         found = sets.get(statefulset_name(network.metadata.name, group))
-        if found is None or found.metadata.deleting or not _is_seen(found):
+        if found is None or found.metadata.deleting or not is_seen(found):
             return False
         if (found.spec.template.metadata.annotations or {}).get(CONFIG_DIGEST) != _conf_digest(
             network.spec, group, state

@@ -5,7 +5,8 @@ O-a  An object that is as it was left costs no call; one that was changed by han
 O-b  An object of somebody else is never touched. One that nobody controls and that has our label is adopted: it was
      left by a network with deletionPolicy Orphan.
 O-c  What cannot change in a StatefulSet is applied as it is there. Larger claims are asked for one by one; then the
-     StatefulSet is made anew, without its pods, so that later claims are as large.
+     StatefulSet is made anew, without its pods, so that later claims are as large; not before its controller has seen
+     what was changed of it.
 O-d  A change that the server refuses leaves all as it was, and is told in the server's words.
 """
 
@@ -20,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from ctrlkit.bitcoin.bitcoin_conf import amount_of
-from ctrlkit.bitcoin.layout import DATA_VOLUME, Plain, Wanted
+from ctrlkit.bitcoin.layout import DATA_VOLUME, Plain, Wanted, is_seen
 from ctrlkit.bitcoin.names import (
     NETWORK_LABEL,
     budget_name,
@@ -222,9 +223,11 @@ class OwnedObjects:
         if problem:
             raise NameTaken(network, Trouble(Reason.NAME_TAKEN, problem), problem)
 
-    async def _delete(self, resource: AnyResource, meta: ObjectMeta, propagation: Propagation) -> bool:
+    async def _delete(
+        self, resource: AnyResource, meta: ObjectMeta, propagation: Propagation, *, version: str = ""
+    ) -> bool:
         try:
-            await self._client.delete(resource, meta.key, uid=meta.uid, propagation=propagation)
+            await self._client.delete(resource, meta.key, uid=meta.uid, version=version, propagation=propagation)
         except (NotFound, Conflict):
             return False  # gone, or another one by now: the cache is about to show it
         return True
@@ -236,6 +239,8 @@ class OwnedObjects:
         Have the claims of a group as large as the spec says; return what the server refused, or its driver cannot do.
 
         Only bound claims can grow; one that is not bound yet is asked for when it is. Claims are never made smaller.
+        The StatefulSet goes when its controller has seen it as it is now: until then this may be giving claims to an
+        owner that is about to go, which the garbage collector takes for a reason to delete them.
         """
         name, size = statefulset.metadata.name, network.spec.storage.size
         refusals: list[str] = []
@@ -254,8 +259,9 @@ class OwnedObjects:
             self._tell(network, "GrewClaims", f"asked for {size} for {len(grown)} claims of statefulset {name}")
         if refusals:
             return f"claims of statefulset {name} stay as they are: {refusals[0]}"
-        if _is_less(_size_made(statefulset), size) and await self._delete(
-            STATEFULSETS, statefulset.metadata, Propagation.ORPHAN
+        is_made_anew = _is_less(_size_made(statefulset), size) and is_seen(statefulset)
+        if is_made_anew and await self._delete(
+            STATEFULSETS, statefulset.metadata, Propagation.ORPHAN, version=statefulset.metadata.resource_version
         ):
             text = f"statefulset {name} is made anew for claims of {size}; its pods go on"
             self._tell(network, "RemadeStatefulSet", text)

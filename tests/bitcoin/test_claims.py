@@ -12,7 +12,7 @@ from ctrlkit.fakes.cluster import Loop
 from ctrlkit.fakes.cluster.loops.provisioning import OWN
 from ctrlkit.model import Action, MergePatch, Options
 from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PODS, STATEFULSETS, STORAGE_CLASSES
-from tests.bitcoin.keeping import KEY, NETWORKS, Keeping, keeping
+from tests.bitcoin.keeping import KEY, NETWORKS, SET_KEY, Keeping, keeping
 
 LOOPS = frozenset({Loop.STATEFUL_SETS, Loop.GARBAGE, Loop.VOLUMES, Loop.PROVISIONER, Loop.VOLUME_PROTECTION})
 
@@ -46,6 +46,12 @@ def refused(one: Keeping) -> str:
     return ensured.refused
 
 
+def see(one: Keeping) -> None:
+    """Do what the StatefulSet's controller does last: say what it has seen."""
+    status = {"observedGeneration": one.statefulset.metadata.generation, "updateRevision": "net-sts-1"}
+    one.world.tracker.patch(STATEFULSETS, SET_KEY, MergePatch({"status": status}), subresource="status")
+
+
 # ---- growth ----------------------------------------------------------------------------------------------------------
 
 
@@ -75,6 +81,22 @@ async def test_claims_grow_without_a_restart(when_deleted: str) -> None:
         one.world.clientset.clear_actions()
         await one.another_pass()
         assert one.writes == []
+
+
+async def test_a_set_is_made_anew_only_when_its_controller_has_seen_it() -> None:
+    """One edit changes who owns the claims, and their size: until that is done, they would get an owner that goes."""
+    async with keeping(GROWING, cluster={Loop.GARBAGE}) as one:
+        storage = {"className": "growing", "size": "10Gi"}
+        await one.settled(1, storage=storage)
+        see(one)
+        one.apply(1, storage=storage | {"size": "20Gi", "whenDeleted": "Delete"})
+        await one.another_pass()
+        assert one.writes == ["patch statefulsets net-sts"]
+        before = one.uids(STATEFULSETS)
+        see(one)
+        await one.another_pass()
+        assert one.uids(STATEFULSETS) != before
+        assert size_made(one) == "20Gi"
 
 
 async def test_a_claim_that_waits_for_a_former_pod_grows_too() -> None:
