@@ -23,7 +23,8 @@ B-d  Each trouble leads to one Warning event when it comes up, and one when it c
 B-e  A network that is being deleted is left alone, and the garbage collector deletes its objects; with the deletion
      policy Orphan they lose their owner first, and stay; so they do where the spec cannot be decoded by then.
 B-f  A new spec is told in the status before any node is called. A status leads to no pass.
-B-g  A pass deletes one pod at most, the very one that it looked at, and only where rollout.py allows it.
+B-g  A pass deletes one pod at most, the very one that it looked at, and only where rollout.py allows it and the server
+     has the pods as the cache shows them.
 B-h  Of a paused network nothing is changed but the status.
 
 A pass may be cut off at any await; the next one sees what it did, and does the rest. The Secret NAME-config is written
@@ -32,6 +33,7 @@ before a StatefulSet that has its digest, and credentials come into force in it 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -45,12 +47,13 @@ from ctrlkit.bitcoin.facts import Member, Visit
 from ctrlkit.bitcoin.health import assess
 from ctrlkit.bitcoin.layout import members_of, refused_spec
 from ctrlkit.bitcoin.mesh import Mesh, mesh_of
+from ctrlkit.bitcoin.names import NETWORK_LABEL
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, DeletionPolicy, Status
 from ctrlkit.bitcoin.objects import PODS
 from ctrlkit.bitcoin.owned import Blocked
 from ctrlkit.bitcoin.providing import Provided, Provider
 from ctrlkit.bitcoin.reporting import Report
-from ctrlkit.bitcoin.rollout import Step, next_step
+from ctrlkit.bitcoin.rollout import Progress, Step, next_step
 from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind
 from ctrlkit.bitcoin.status import Findings, heights_seen, refused_status, status_of
 from ctrlkit.bitcoin.troubles import Troubles
@@ -158,12 +161,28 @@ class BitcoinReconciler:
         """Take the next step of a rollout: a pod is deleted, and its StatefulSet makes it anew."""
         step = _next_step(network, provided, findings)
         if step is not None and step.delete is not None and not network.spec.paused:
+            if not await self._are_as_cached(network, provided.replaceable):
+                why = "waits until the controller's cache shows the pods as the server has them"
+                return replace(findings, step=replace(step, progress=Progress.WAITING, delete=None, why=why))
             pod = ObjectKey(network.metadata.namespace, step.delete.name)
             with suppress(NotFound):
                 await self._client.delete(PODS, pod, uid=step.delete.uid)
                 told = f"deleted pod {pod.name}, which is made anew: {step.updated} of {step.nodes} have what is wanted"
                 report.tell(EventType.NORMAL, "ReplacedPod", told)
         return replace(findings, step=step)
+
+    async def _are_as_cached(self, network: BitcoinNetwork, members: Iterable[Member]) -> bool:
+        """
+        Whether the pods of nodes are on the server as the cache shows them.
+
+        A watch may stall, and what it does not show is then no part of the rule that keeps all but one node up. Asked
+        only before a pod is deleted, so that it costs nothing else.
+        """
+        meta = network.metadata
+        label = f"{NETWORK_LABEL}={meta.name}"
+        pods = await self._client.list(PODS, namespace=meta.namespace, label_selector=label)
+        there = {pod.metadata.name: (pod.metadata.uid, pod.ready, pod.metadata.deleting) for pod in pods}
+        return all(there.get(one.name) == (one.uid, one.is_ready, one.is_deleting) for one in members)
 
     def _forget(self, network: ObjectKey) -> None:
         self._provider.reread(network)

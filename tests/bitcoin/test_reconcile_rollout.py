@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ctrlkit.bitcoin import providing, versions
+from ctrlkit.fakes import Calls
 from ctrlkit.fakes.cluster import ALL, Image, Pull
 from ctrlkit.model import MergePatch
 from ctrlkit.model.kinds import EVENTS, PODS, SERVICES, STATEFULSETS
@@ -239,3 +240,22 @@ async def test_a_controller_that_is_lost_again_and_again_ends_alike(spec: dict[s
         assert scene.condition("Available") == ("True", "NodesConnected")
         assert scene.condition("UpToDate") == ("True", "UpToDate")
         assert {found.at("spec.replicas") for found in scene.world.tracker.list(STATEFULSETS, "demo")} <= {1, 3, 5}
+
+
+async def test_no_other_pod_goes_while_the_watch_of_pods_stalls() -> None:
+    """One silent node is made anew; the cache goes on showing its old pod when another falls silent, which stays."""
+    async with network_of(5) as scene:
+        scene.nodes.faults[node(3)].silent = True
+        await scene.world.advance(130)
+        scene.world.faults.stall_watches(Calls(resource=PODS), lasts=300)
+        scene.apply(5, image="bitcoin:31.0")
+        await scene.world.pass_time(20)
+        scene.nodes.faults[node(4)].silent = True
+        for _ in range(100):
+            await scene.world.pass_time(1)
+        assert [message for reason, message in scene.events() if reason == "ReplacedPod"] == [
+            "deleted pod net-sts-3, which is made anew: 0 of 5 have what is wanted"
+        ]
+        assert "waits until the controller's cache shows the pods as the server has them" in scene.message("UpToDate")
+        scene.nodes.faults.clear()
+        await scene.world.until(lambda: scene.condition("UpToDate")[0] == "True", within=3600)
