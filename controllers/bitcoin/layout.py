@@ -440,8 +440,8 @@ def is_settled(network: BitcoinNetwork, statefulsets: Iterable[StatefulSet], sta
 
 def running_images(network: BitcoinNetwork, statefulsets: Iterable[StatefulSet], pods: Iterable[Pod]) -> dict[str, str]:
     """
-    Return the image that each group runs: its StatefulSet's, that of a pod while there is none, or the last in the
-    status. A group that never ran is not in it.
+    Return the image that each group runs: the one in the status, which nobody but the controller writes; where that
+    says nothing its StatefulSet's, or that of a pod. A group that never ran is not in it.
     """
     name = network.metadata.name
     sets = {one.metadata.name: one.image for one in statefulsets}
@@ -450,7 +450,7 @@ def running_images(network: BitcoinNetwork, statefulsets: Iterable[StatefulSet],
     found = {}
     for group, nodes in groups_of(network.spec).items():
         of_pods: Sequence[str] = [made.get(pod_name(name, ordinal, group), "") for ordinal in range(nodes)]
-        images = (sets.get(statefulset_name(name, group), ""), *of_pods, told.get(group, ""))
+        images = (told.get(group, ""), sets.get(statefulset_name(name, group), ""), *of_pods)
         image = next(filter(None, images), None)
         if image is not None:
             found[group] = image

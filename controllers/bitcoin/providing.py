@@ -31,7 +31,7 @@ from ctrlkit.bitcoin.legacy import (
     upgrade_brings,
     with_leftovers,
 )
-from ctrlkit.bitcoin.names import credentials_name, service_name
+from ctrlkit.bitcoin.names import credentials_name, service_name, statefulset_name
 from ctrlkit.bitcoin.network import MAIN_GROUP, BitcoinNetwork, DeletionPolicy
 from ctrlkit.bitcoin.objects import StatefulSet
 from ctrlkit.bitcoin.owned import OwnedObjects
@@ -109,7 +109,8 @@ class Provider:
             await self._configs.write(network, config)
         if config is None:  # no node may start with credentials that nobody chose
             return replace(_provided(network, seen, seen.statefulsets, None), trouble=trouble)
-        choice = choose_images(network, running_images(network, seen.statefulsets, seen.pods))
+        running = running_images(network, seen.statefulsets, seen.pods)
+        choice = choose_images(network, running)
         objects = desired_objects(network, config, choice.images)
         wanted_objects = beside(network, objects, leftovers(network, seen.pods))
         ensured = await self._owned.ensure(network, wanted_objects, seen.statefulsets, seen.claims)
@@ -119,7 +120,7 @@ class Provider:
             trouble=trouble,
             is_settled=is_settled(network, ensured.statefulsets, config),
             is_rotating=isinstance(wanted, Credentials) and wanted != config.in_force,
-            images=choice.images,
+            images=_taken(network, choice.images, running, seen.statefulsets, ensured.statefulsets),
             refused="; ".join(filter(None, (choice.refused, ensured.refused))),
             newer_image=choice.newer,
         )
@@ -203,6 +204,23 @@ def choose_images(network: BitcoinNetwork, running: Mapping[str, str]) -> Choice
             newer = DEFAULT_IMAGE
         images[group] = image
     return Choice(images, "; ".join(refused), newer)
+
+
+def _taken(
+    network: BitcoinNetwork,
+    chosen: Mapping[str, str],
+    running: Mapping[str, str],
+    before: Iterable[StatefulSet],
+    after: Iterable[StatefulSet],
+) -> dict[str, str]:
+    """Return the image of each group to be remembered: the one chosen, or what ran where the server refused that."""
+    had, has = ({one.metadata.name: one.image for one in sets} for sets in (before, after))
+    images = {}
+    for group, image in chosen.items():
+        name = statefulset_name(network.metadata.name, group)
+        is_refused = name in had and had[name] == has.get(name) != image
+        images[group] = running.get(group, image) if is_refused else image
+    return images
 
 
 def _agents(network: BitcoinNetwork, group: str) -> Sequence[str]:
