@@ -10,7 +10,7 @@ V-a  At most one node is down by our hand: a pod that is ready is deleted only w
      every one that has the new revision serves. A pod may be ready and its node not answer us: others may reach it.
 V-b  So a majority serves throughout, as far as it is up to us: all but one; 1 of 2; of one node, 0.
 V-c  A pod without a claim, in which something ran, is deleted only while another node that serves has the height at
-     which it was last heard.
+     which its node was last heard; one whose node was never heard is not.
 V-d  A revision with which a node does not come to the tip goes to that node, and to no other.
 V-e  Pods that are not ready and have an older revision come first, then nodes that are not at the tip. So a spec that
      is corrected goes on at the node that its predecessor broke.
@@ -63,7 +63,7 @@ def next_step(members: Sequence[Member], at_tip: frozenset[str], heights: Mappin
     Return the next step of a rollout, over all groups of a network.
 
     `at_tip`: the names of the nodes that answered in this pass and are at the tip. `heights`: the height at which each
-    node was last heard, be it in this pass or before; 0 for one that is not in it.
+    node was last heard, be it in this pass or before; one that was never heard is not in it.
 
     >>> old = [Member(name=f"net-sts-{at}", group="main", ordinal=at, uid=f"u{at}", is_ready=True) for at in range(3)]
     >>> next_step(old, frozenset({"net-sts-0", "net-sts-1", "net-sts-2"}), {}).why
@@ -92,9 +92,11 @@ def next_step(members: Sequence[Member], at_tip: frozenset[str], heights: Mappin
             return step(Progress.STOPPED, why)
 
     def may_go(member: Member) -> bool:
-        height = heights.get(member.name, 0)
-        others = [other for other in serving if other is not member and heights.get(other.name, 0) >= height]
-        return member.has_claim or member.never_ran or bool(others)
+        if member.has_claim or member.never_ran:
+            return True
+        height = heights.get(member.name)  # one that nobody heard may be any
+        others = [heights.get(other.name, -1) for other in serving if other is not member]
+        return height is not None and max(others, default=-1) >= height
 
     not_ready = [member for member in outdated if not member.is_ready]
     candidates = not_ready or [member for member in outdated if member not in serving] or outdated

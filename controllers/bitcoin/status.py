@@ -171,8 +171,13 @@ def refused_status(current: Status, *, generation: int, why: str) -> Status:
 
 
 def told_before(status: Status, member: Member) -> NodeStatus | None:
-    """Return what a status tells of a node whose pod is there still."""
-    return next((one for one in status.nodes if one.node_name == member.name and one.ip == member.address != ""), None)
+    """
+    Return what a status tells of a node, of its pod or of one before.
+
+    A pod has several addresses in its life, and its chain stays; one that is made anew has its chain from its claim or
+    from others, and until it says how much it has, it counts as having what the one before had.
+    """
+    return next((one for one in status.nodes if one.node_name == member.name), None)
 
 
 def heights_seen(status: Status, findings: Findings) -> Mapping[str, int]:

@@ -190,7 +190,7 @@ async def test_a_network_of_no_nodes_rests(scene: Scene) -> None:
 
 
 async def test_a_node_that_falls_silent_keeps_what_was_last_seen_of_it(scene: Scene) -> None:
-    """Its height and its version, until its pod is another one; a new controller knows them from here."""
+    """Its height and its version, also with another pod, until it says others; so a new controller knows them."""
     await scene.running(2)
     scene.nodes.mine(node(0), 3)
     await scene.world.advance(60)
@@ -201,7 +201,29 @@ async def test_a_node_that_falls_silent_keeps_what_was_last_seen_of_it(scene: Sc
     assert "connections" not in told
     scene.delete_pod(1)
     await scene.world.advance(60)
-    assert "height" not in scene.network.at("status.nodes")[1]
+    told = scene.network.at("status.nodes")[1]
+    assert (told["state"], told["height"], told["version"]) == ("Starting", 3, "/Satoshi:30.2.0/")
+    scene.nodes.faults[node(1)].silent = False
+    scene.run_pod(1)
+    await scene.world.advance(1)
+    assert scene.network.at("status.nodes")[1]["height"] == scene.nodes.heights[node(1)]
+
+
+async def test_the_only_copy_of_a_chain_is_not_restarted_while_its_pod_has_another_address(scene: Scene) -> None:
+    """A Kubernetes node that restarts gives its pods other addresses, and what is in them stays."""
+    await scene.running(2, storage={"ephemeral": True})
+    scene.nodes.partition({node(0)}, {node(1)})
+    scene.nodes.mine(node(1), 50)
+    await scene.pass_time(200)
+    scene.nodes.faults[node(1)].silent = True
+    scene.run_pod(1, ip="10.0.7.7")
+    await scene.pass_time(70)
+    uid = scene.world.tracker.get(PODS, node(1)).metadata.uid
+    scene.apply(2, image="bitcoin:31.0")
+    await scene.pass_time(120)
+    assert scene.world.tracker.get(PODS, node(1)).metadata.uid == uid
+    assert scene.condition("UpToDate") == ("False", "RolloutBlocked")
+    assert "delete pod net-sts-1 if its chain may be lost" in scene.message("UpToDate")
 
 
 async def test_the_only_copy_of_a_chain_is_not_restarted_by_a_controller_that_never_heard_of_it(scene: Scene) -> None:

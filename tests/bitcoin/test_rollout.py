@@ -77,7 +77,8 @@ def test_the_only_node_is_restarted_if_its_chain_is_on_a_claim() -> None:
     alone = step(member(0, has_claim=False))
     assert (alone.progress, "add a node, or delete pod net-sts-0" in alone.why) == (Progress.BLOCKED, True)
     assert step(member(0, has_claim=False, never_ran=True), at_tip=set()).progress == Progress.REPLACING
-    assert step(member(0, has_claim=False), member(1, has_claim=False, is_updated=True)).delete is not None
+    both = member(0, has_claim=False), member(1, has_claim=False, is_updated=True)
+    assert step(*both, heights={0: 0, 1: 0}).delete == both[0]
 
 
 def test_a_pod_that_may_know_more_than_all_others_is_kept() -> None:
@@ -85,6 +86,14 @@ def test_a_pod_that_may_know_more_than_all_others_is_kept() -> None:
     silent, empty = member(0, has_claim=False, is_ready=False), member(1, has_claim=False)
     assert step(silent, empty, at_tip={1}, heights={0: 10, 1: 0}).progress == Progress.BLOCKED
     assert step(silent, empty, at_tip={1}, heights={0: 10, 1: 10}).delete == silent
+
+
+def test_a_pod_that_was_never_heard_is_kept_unless_it_never_ran() -> None:
+    """Nobody knows how long its chain is: the status may be lost, and the controller new."""
+    silent, other = member(0, has_claim=False), member(1, has_claim=False)
+    assert step(silent, other, at_tip={1}, heights={1: 10}).progress == Progress.BLOCKED
+    empty = replace(silent, never_ran=True)
+    assert step(empty, other, at_tip={1}, heights={1: 10}).delete == empty
 
 
 def test_a_network_without_nodes_has_what_the_spec_says() -> None:
@@ -188,9 +197,7 @@ class Play:
         node = self.nodes[at]
         if node.terminating:
             kept = node.height if self.claims else 0
-            self.nodes[at] = Node(height=kept)
-            if not self.claims:
-                self.heard.pop(at, None)  # another pod: what was heard of the one before says nothing
+            self.nodes[at] = Node(height=kept)  # what was heard of it stays: another pod may have as much
         elif not node.pod:
             self.pods += 1
             node.pod, node.revision = self.pods, self.wanted

@@ -65,7 +65,8 @@ def found(network: BitcoinNetwork, *members: Member, said: Mapping[str, Said] | 
     visit = Visit(said={**answers, **(said or {})})
     mesh = mesh_of(network.spec, [one.name for one in members])
     health = assess(members, visit, mesh)
-    step = next_step(members, health.at_tip, {})
+    heights = {name: answer.height for name, answer in visit.said.items() if isinstance(answer, Answer)}
+    step = next_step(members, health.at_tip, heights)
     facts: dict[str, Any] = {"said": visit.said, "health": health, "topology": mesh.topology, "step": step}
     return Findings(members=members, **(facts | {"secret": "net-credentials"} | more))
 
