@@ -132,7 +132,10 @@ def _not_made(name: str, events: Sequence[Event]) -> str:
 
 
 _OF_REFUSALS: Final = (
-    (r"exceeded quota|must specify (limits|requests)", "raise the quota of the namespace, or set spec.resources to it"),
+    (
+        r"exceeded quota|must specify (limits|requests)",
+        "raise the quota of the namespace, or ask for less: spec.nodes, spec.resources",
+    ),
     (r"violates PodSecurity", "let the namespace allow it with its label pod-security.kubernetes.io/enforce"),
     (r"(maximum|minimum) (cpu|memory)|LimitRange", "set spec.resources to what the namespace's LimitRange allows"),
     (

@@ -435,10 +435,11 @@ BITCOIN_NETWORKS: Resource[BitcoinNetwork] = custom_resource(
         short_names=("btcnet",),
         columns=(
             Column(name="Nodes", type="integer", json_path=".spec.nodes"),
-            Column(name="Ready", type="integer", json_path=".status.readyNodes"),
+            Column(name="Ready", type="integer", json_path=f'.status.groups[?(@.name=="{MAIN_GROUP}")].ready'),
             Column(name="Height", type="integer", json_path=".status.height"),
             Column(name="Available", json_path=f"{_AVAILABLE}.status"),
             Column(name="Reason", json_path=f"{_AVAILABLE}.reason", priority=1),
+            Column(name="Rollout", json_path='.status.conditions[?(@.type=="UpToDate")].reason', priority=1),
             Column(name="Chain", json_path=".spec.chain", priority=1),
             Column(name="Age", type="date", json_path=".metadata.creationTimestamp"),
         ),

@@ -99,7 +99,14 @@ class Findings:
     def message(self, member: Member) -> str:
         """Why a node is not at the tip."""
         known = self.health.nodes.get(member.name)
-        return member.trouble or member.held_back or (known.message if known is not None else "")
+        said = known.message if known is not None else ""
+        return member.trouble or member.held_back or said or ("" if member.uid else self.kept_back)
+
+    @property
+    def kept_back(self) -> str:
+        """Why no pod is made."""
+        trouble = self.blocked or (self.credentials if not self.said else None)
+        return "" if trouble is None else trouble.message
 
     @property
     def answers(self) -> Mapping[str, Answer]:
@@ -255,13 +262,19 @@ def _missing(network: BitcoinNetwork, findings: Findings) -> Iterator[Trouble]:
         yield _refused(network, findings)
     if findings.link is Link.PARTITIONED:
         yield _partitioned(findings)
+    yield from _not_at_tip(network, findings)
+    if findings.link is Link.CONNECTING:
+        yield Trouble(Reason.CONNECTING, _CONNECTING)
+
+
+def _not_at_tip(network: BitcoinNetwork, findings: Findings) -> Iterator[Trouble]:
+    if not CHAINS[network.spec.chain].is_meshed and findings.named(NodeState.ISOLATED):
+        yield _without_peers(network, findings)
     for states, reason, verb in _STATES:
         found = [one for one in findings.members if findings.state(one) in states]
         if found:
-            serving = f"{len(findings.named(NodeState.AT_TIP))} of {_nodes(len(findings.members))} are at the tip"
-            yield Trouble(reason, f"{serving}; {verb} {_with_message(found, findings)}")
-    if findings.link is Link.CONNECTING:
-        yield Trouble(Reason.CONNECTING, _CONNECTING)
+            serving = f"{len(findings.named(NodeState.AT_TIP))} of {_nodes(len(findings.members), ' is', ' are')}"
+            yield Trouble(reason, f"{serving} at the tip; {verb} {_with_message(found, findings)}")
 
 
 _STATES: Final = (
@@ -331,13 +344,26 @@ def _progressing(network: BitcoinNetwork, findings: Findings) -> Iterator[Condit
     if step is not None and step.progress in _ROLLOUTS and not findings.made_before:
         yield _of_rollout(PROGRESSING, step, findings)
     for missing in _missing(network, findings):
-        if missing.reason is Reason.NODES_FAILING and all(one.trouble or one.is_ready for one in findings.members):
+        if missing.reason is Reason.NODES_FAILING and not any(map(_is_on_its_way, findings.members)):
+            yield _false(PROGRESSING, missing.reason, missing.message)
+        if missing.reason is Reason.NO_PEERS:
             yield _false(PROGRESSING, missing.reason, missing.message)
         if missing.reason is not Reason.NO_NODES:
             reason = missing.reason if missing.reason in _WAITED_FOR else Reason.CONNECTING
             yield _true(PROGRESSING, reason, missing.message)
+    if findings.refused:
+        yield _false(PROGRESSING, Reason.CHANGE_REFUSED, _change_refused(findings))
     told = f"the network has the {_nodes(count)} it asks for" if count else "the network rests"
     yield _false(PROGRESSING, Reason.SETTLED, told)
+
+
+def _is_on_its_way(member: Member) -> bool:
+    """Whether a pod will be ready if nobody does anything; one that is not made waits for those that cannot be."""
+    return bool(member.uid) and not (member.trouble or member.is_ready)
+
+
+def _change_refused(findings: Findings) -> str:
+    return f"a change is not made: {findings.refused}"
 
 
 _PAUSED: Final = "spec.paused is true: nothing is changed until it is false"
@@ -391,17 +417,23 @@ _CONNECTIONS: Final[Mapping[Topology | None, tuple[Reason, str]]] = {
 
 def _with_own_peers(network: BitcoinNetwork, findings: Findings) -> Condition:
     """The nodes of a public chain find their peers themselves, and that is told as a warning."""
-    chain, alone = network.spec.chain, findings.named(NodeState.ISOLATED)
-    if alone:
-        port = CHAINS[chain].p2p_port
-        told = f"without peers: {_listed(alone)}; see that their pods reach nodes of chain {chain} at port {port}"
-        return _false(CONNECTED, Reason.NO_PEERS, told)
+    chain = network.spec.chain
+    if findings.named(NodeState.ISOLATED):
+        trouble = _without_peers(network, findings)
+        return _false(CONNECTED, trouble.reason, trouble.message)
     told = (
         f"chain {chain} is public: the nodes find peers on the internet themselves and the controller connects none; "
         "they need a way out, and as much disk and time as the chain is long"
     )
     status = "True" if findings.link else "Unknown"
     return Condition(type=CONNECTED, status=status, reason=Reason.PUBLIC_PEERS, message=told)
+
+
+def _without_peers(network: BitcoinNetwork, findings: Findings) -> Trouble:
+    chain, alone = network.spec.chain, findings.named(NodeState.ISOLATED)
+    port = CHAINS[chain].p2p_port
+    told = f"without peers: {_listed(alone)}; see that their pods reach nodes of chain {chain} at port {port}"
+    return Trouble(Reason.NO_PEERS, told)
 
 
 def _partitioned(findings: Findings) -> Trouble:
@@ -418,11 +450,13 @@ def _up_to_date(network: BitcoinNetwork, findings: Findings) -> Iterator[Conditi
     if findings.blocked is not None:
         yield _unknown(UP_TO_DATE, findings.blocked)
     if findings.refused:
-        yield _false(UP_TO_DATE, Reason.CHANGE_REFUSED, f"a change is not made: {findings.refused}")
+        yield _false(UP_TO_DATE, Reason.CHANGE_REFUSED, _change_refused(findings))
     if findings.made_before:
         yield _false(UP_TO_DATE, Reason.MADE_BEFORE, findings.made_before)
     if network.spec.paused:
         yield _unknown(UP_TO_DATE, Trouble(Reason.PAUSED, _PAUSED))
+    if findings.credentials is not None and not any(one.uid for one in findings.members):
+        yield _unknown(UP_TO_DATE, _no_credentials(findings.credentials))
     if findings.step is None and not all(one.is_updated for one in findings.members):
         yield _false(UP_TO_DATE, Reason.ROLLING_OUT, "the spec is about to be brought to the nodes")
     if step is not None and step.progress in _ROLLOUTS:
@@ -430,6 +464,9 @@ def _up_to_date(network: BitcoinNetwork, findings: Findings) -> Iterator[Conditi
     told = {0: "there are no nodes", 1: "the one node has what the spec says"}.get(
         count, f"all {count} nodes have what the spec says"
     )
+    there = sum(bool(one.uid) for one in findings.members)
+    if there < count:
+        told = f"{there} of {_nodes(count, ' is', ' are')} there, with what the spec says"
     if findings.newer_image:
         told += f"; a new network would get image {findings.newer_image}: name it in spec.image to roll it out"
         yield _true(UP_TO_DATE, Reason.NEWER_DEFAULT, told)
@@ -448,9 +485,18 @@ def _of_rollout(kind: str, step: Step, findings: Findings) -> Condition:
     reason, why = _ROLLOUTS[step.progress], step.why
     if reason is Reason.ROLLOUT_STOPPED and not findings.has_stopped:
         reason, why = Reason.ROLLING_OUT, f"waits{why.removeprefix('stops')}"
-    told = f"{step.updated} of {_nodes(step.nodes)} have what the spec says; the rollout {why}"
+    if reason is Reason.ROLLOUT_STOPPED:
+        why = f"{_with_cause(why, findings)}; correct the spec if it is at fault"
+    told = f"{step.updated} of {_nodes(step.nodes, ' has', ' have')} what the spec says; the rollout {why}"
     goes_on = kind == PROGRESSING and reason is Reason.ROLLING_OUT
     return _true(kind, reason, told) if goes_on else _false(kind, reason, told)
+
+
+def _with_cause(why: str, findings: Findings) -> str:
+    """Return why a rollout stops, and why the node that it waits for does not come, unless that is said already."""
+    waited_for = [one for one in findings.members if one.is_updated and findings.state(one) is not NodeState.AT_TIP]
+    message = findings.message(waited_for[0]) if waited_for else ""
+    return why if not message or message in why else f"{why}: {message}"
 
 
 def _no_credentials(trouble: Trouble) -> Trouble:
@@ -469,8 +515,8 @@ def _unknown(kind: str, trouble: Trouble) -> Condition:
     return Condition(type=kind, status="Unknown", reason=trouble.reason, message=trouble.message)
 
 
-def _nodes(count: int) -> str:
-    return "1 node" if count == 1 else f"{count} nodes"
+def _nodes(count: int, verb_of_one: str = "", verb_of_more: str = "") -> str:
+    return f"1 node{verb_of_one}" if count == 1 else f"{count} nodes{verb_of_more}"
 
 
 def _listed(names: Sequence[str], separator: str = ", ") -> str:

@@ -252,7 +252,7 @@ async def test_a_quota_that_is_used_up_is_told_until_there_is_room() -> None:
     async with stage(quota) as scene:
         assert await scene.cause() == (
             'its pod cannot be made: pods "net-sts-0" is forbidden: exceeded quota: few, requested: pods=1, used: '
-            "pods=0, limited: pods=0; raise the quota of the namespace, or set spec.resources to it"
+            "pods=0, limited: pods=0; raise the quota of the namespace, or ask for less: spec.nodes, spec.resources"
         )
         scene.world.tracker.patch(RESOURCE_QUOTAS, "demo/few", MergePatch({"spec": {"hard": {"pods": "5"}}}))
         await scene.world.advance(600)

@@ -276,6 +276,7 @@ FINE = {
                 "Progressing": ("False", Reason.CREDENTIALS_MISSING),
                 "CredentialsAvailable": ("False", Reason.SECRET_NOT_FOUND),
                 "Connected": ("Unknown", Reason.NOT_KNOWN),
+                "UpToDate": ("Unknown", Reason.CREDENTIALS_MISSING),
             },
         ),
         (
@@ -404,7 +405,7 @@ FINE = {
         ),
         ({}, [{}, {}], {"step": None}, {}),
         ({}, [{}, {"is_updated": False}], {"step": None}, {"UpToDate": ("False", Reason.ROLLING_OUT)}),
-        ({}, [{}, {}], {"refused": "no"}, {"UpToDate": ("False", Reason.CHANGE_REFUSED)}),
+        ({}, [{}, {}], {"refused": "no"}, dict.fromkeys(("UpToDate", "Progressing"), ("False", Reason.CHANGE_REFUSED))),
         ({}, [{}, {}], {"newer_image": "core:31"}, {"UpToDate": ("True", Reason.NEWER_DEFAULT)}),
         ({}, [{}, {}], {"is_rotating": True}, {"CredentialsAvailable": ("True", Reason.ROTATING)}),
         (
@@ -427,8 +428,8 @@ FINE = {
             [{}, {}],
             {"said": {"net-sts-1": an_answer(peers=0)}},
             {
-                "Available": ("False", Reason.CONNECTING),
-                "Progressing": ("True", Reason.CONNECTING),
+                "Available": ("False", Reason.NO_PEERS),
+                "Progressing": ("False", Reason.NO_PEERS),
                 "Connected": ("False", Reason.NO_PEERS),
             },
         ),
@@ -503,11 +504,18 @@ def test_each_finding_leads_to_its_conditions(
         ),
         (
             {},
+            [{}, GONE | {"trouble": "it cannot be made: exceeded quota"}, GONE],
+            {},
+            "UpToDate",
+            "1 of 3 nodes are there, with what the spec says",
+        ),
+        (
+            {},
             [STARTING | {"trouble": "it crashes"}, {"is_updated": False}],
             {},
             "Progressing",
             "1 of 2 nodes have what the spec says; the rollout stops until net-sts-0, which has what the spec says, is "
-            "at the tip: it crashes",
+            "at the tip: it crashes; correct the spec if it is at fault",
         ),
         (
             {"chain": "main"},
@@ -590,7 +598,10 @@ def test_a_rollout_stops_for_good_only_where_a_node_fails_or_is_late() -> None:
         "the tip"
     )
     assert told(network, after)["UpToDate"] == ("False", Reason.ROLLOUT_STOPPED)
-    assert message(network, after, "UpToDate") == message(network, before, "UpToDate").replace("waits", "stops")
+    waits = message(network, before, "UpToDate").replace("waits", "stops")
+    assert (
+        message(network, after, "UpToDate") == f"{waits}: its pod is not ready yet; correct the spec if it is at fault"
+    )
 
 
 @pytest.mark.parametrize(

@@ -96,4 +96,4 @@ async def test_real_controllers_and_a_real_scheduler_lead_to_the_same_sentences(
 
             told = await world.until(is_refused, within=20)
             assert told.startswith('its pod cannot be made: pods "late-sts-0" is forbidden: ')
-            assert told.endswith("; raise the quota of the namespace, or set spec.resources to it")
+            assert told.endswith("; raise the quota of the namespace, or ask for less: spec.nodes, spec.resources")
