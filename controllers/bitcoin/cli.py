@@ -60,8 +60,9 @@ A network made before v2 keeps its old pods, without storage, until this is run.
 run; it replaces the pods one by one, while a majority of the nodes stays at the tip. The command can be ended with
 Ctrl-C and run again at any point.
 
-What it needs to be allowed, in the network's namespace: get bitcoinnetworks; get and delete statefulsets; list and
-patch pods (delete, with --lose-chain); list and delete controllerrevisions; get, create and patch secrets.
+What it needs to be allowed, in the network's namespace: get bitcoinnetworks; get, patch and delete statefulsets; list
+and patch pods (delete, with --lose-chain); list and delete controllerrevisions; get, create and patch secrets. The
+server has to be of Kubernetes 1.27 or newer, which a dry run of a patch shows.
 exit status: 0 if all is upgraded or there was nothing to do, 1 for an error, 2 for bad arguments, 130 after Ctrl-C.
 """
 _MANIFESTS_EPILOG: Final = """\
@@ -148,14 +149,16 @@ def _upgrade(arguments: argparse.Namespace) -> int:
 async def _upgraded(arguments: argparse.Namespace) -> None:
     from ctrlkit.bitcoin.upgrade import planned, upgrade  # noqa: PLC0415 - as in _run
     from ctrlkit.manager import connect  # noqa: PLC0415
+    from ctrlkit.wire.config import default_namespace  # noqa: PLC0415
 
     def say(line: str) -> None:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
-    key = ObjectKey(arguments.namespace, arguments.network)
+    of_context = {"kubeconfig": arguments.kubeconfig, "context": arguments.context}
+    key = ObjectKey(arguments.namespace or default_namespace(**of_context), arguments.network)
     # in the name of the controller, which has the fields of what is written afterwards
-    connection = connect(kubeconfig=arguments.kubeconfig, context=arguments.context, field_manager=PROG)
+    connection = connect(**of_context, field_manager=PROG)
     async with connection as client:
         if arguments.dry_run:
             for line in await planned(client, key, lose_chain=arguments.lose_chain):
@@ -221,8 +224,8 @@ def _add_upgrade(commands: Any) -> None:
     what = "give a network made before v2 the layout of today, with storage, pod by pod"
     parser = _command(commands, "upgrade", what, _UPGRADE_EPILOG)
     parser.add_argument("network", metavar="NETWORK", help="the name of the network")
-    text = "its namespace (default: %(default)s)"
-    parser.add_argument("-n", "--namespace", default="default", metavar="NAME", help=text)
+    text = "its namespace; without it that of the context, as kubectl does"
+    parser.add_argument("-n", "--namespace", metavar="NAME", help=text)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
     parser.add_argument(
         "--lose-chain",

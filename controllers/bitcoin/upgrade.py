@@ -9,9 +9,10 @@
 Each round looks at what is there and does the first thing that is missing, so the command can end at any point and be
 run again. The controller alone takes step 4: without the command it goes on, too.
 
-U-a  Before step 3 all nodes are at the tip, and a controller that knows how to go on has told so in the status.
-U-b  A network of one node is refused: no other node has its chain. `lose_chain` allows it.
-U-c  Nothing but what stands above is written. The pods go by the ordinary rollout, which keeps a majority at the tip.
+U-a  Before step 1 the server has shown that it knows spec.ordinals, which step 4 needs (Kubernetes 1.27).
+U-b  Before step 3 all nodes are at the tip, and a controller that knows how to go on has told so in the status.
+U-c  A network of one node is refused: no other node has its chain. `lose_chain` allows it.
+U-d  Nothing but what stands above is written. The pods go by the ordinary rollout, which keeps a majority at the tip.
 """
 
 from __future__ import annotations
@@ -38,16 +39,18 @@ from ctrlkit.bitcoin.objects import PODS, SECRETS, STATEFULSETS, Pod, Secret, St
 from ctrlkit.bitcoin.reasons import Reason, Trouble
 from ctrlkit.bitcoin.rotation import ConfigState, auth_line
 from ctrlkit.bitcoin.rpc import Credentials
-from ctrlkit.client import Client, Propagation
+from ctrlkit.client import Client, DryRun, Propagation
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import Conflict, CtrlkitError, NotFound
 from ctrlkit.model import (
     Condition,
     LabelSelector,
+    MergePatch,
     ObjectKey,
     OnConflict,
     PartialObjectMetadata,
     StrategicMergePatch,
+    Unstructured,
     find_condition,
     to_plain,
 )
@@ -438,6 +441,7 @@ async def _run(client: Client, key: ObjectKey, progress: _Progress, *, lose_chai
     if not seen.is_old:
         progress.say(f"nothing of network {key} was made before v2: nothing to do")
         return
+    await _check_server(client, seen)
     while True:
         progress.look_at(seen)
         write = next(writes_of(seen, lose_chain=lose_chain), None)
@@ -461,6 +465,7 @@ async def planned(client: Client, key: ObjectKey, *, lose_chain: bool = False) -
     seen = await look(client, key)
     if not seen.is_old:
         return [f"nothing of network {key} was made before v2: nothing to do"]
+    await _check_server(client, seen)
     lines = [f"would {write}" for write in writes_of(seen, lose_chain=lose_chain)]
     pods = ", ".join(pod.metadata.name for pod in reversed(seen.old_pods))
     wait = wait_of(seen, lose_chain=lose_chain)
@@ -469,6 +474,25 @@ async def planned(client: Client, key: ObjectKey, *, lose_chain: bool = False) -
         *lines,
         *([f"the controller then replaces, one at a time: {pods}"] if pods else []),
     ]
+
+
+async def _check_server(client: Client, seen: Seen) -> None:
+    """
+    Ask the server whether it knows what the new StatefulSet will need, on the old one, and without any change of it.
+
+    Errors  UpgradeRefused.
+    """
+    if seen.old_set is None or seen.old_set.metadata.deleting:
+        return
+    meta = seen.old_set.metadata
+    patch = MergePatch({"metadata": {"uid": meta.uid}, "spec": {"ordinals": {"start": 1}}})
+    answer = await client.patch(STATEFULSETS.of(Unstructured), meta.key, patch, dry_run=DryRun.ALL)
+    if answer.at("spec.ordinals.start") != 1:
+        raise _refused(
+            seen.network,
+            "the server drops spec.ordinals of statefulsets, without which the new one would be in the way of the old "
+            "pods; update the cluster to Kubernetes 1.27 or newer",
+        )
 
 
 async def _carry_out(client: Client, write: Write) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY
+from ctrlkit.bitcoin.manifests import objects
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.bitcoin.upgrade import UpgradeRefused, UpgradeUnfinished, planned, upgrade
 from ctrlkit.client import Client
 from ctrlkit.crd.manifest import definition_of
 from ctrlkit.fakes.cluster import Loop
+from ctrlkit.fakes.tracker.callers import acting_as
 from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager
 from ctrlkit.model import Action, MergePatch, ObjectKey, Unstructured, Verb
@@ -93,8 +98,14 @@ def start(world: World, nodes: MemoryNodes, *, name: str) -> Manager:
 
 
 @asynccontextmanager
-async def before_v2(nodes: int = 3, *, secret: str | None = None, **spec: Any) -> AsyncIterator[Story]:
-    """A network as commit a2a870f made it, whose nodes have 101 blocks, and the controller of today beside it."""
+async def before_v2(
+    nodes: int = 3, *, secret: str | None = None, rbac: tuple[dict[str, Any], ...] = (), **spec: Any
+) -> AsyncIterator[Story]:
+    """
+    A network as commit a2a870f made it, whose nodes have 101 blocks, and the controller of today beside it.
+
+    With the objects `rbac` the server asks who may do what.
+    """
     memory = MemoryNodes()
     asked = {"nodes": nodes, **spec, **({"secret": secret} if secret else {})}
     data = {key: b64encode(value).decode() for key, value in ((USER_KEY, b"bc-user"), (PASSWORD_KEY, b"bc-password"))}
@@ -103,8 +114,10 @@ async def before_v2(nodes: int = 3, *, secret: str | None = None, **spec: Any) -
         network_made_before(UID, **asked),
         *made_before(UID, nodes=nodes, secret=secret),
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "rpc", "namespace": "demo"}, "data": data},
+        *rbac,
     ]
-    async with World(*there, cluster=LOOPS, images=memory.images) as world:
+    account = "system:serviceaccount:bitcoin-controller:bitcoin-controller" if rbac else ""
+    async with World(*there, cluster=LOOPS, images=memory.images, rbac=bool(rbac), acting_as=account) as world:
         memory.follow(world.tracker)
         story = Story(world, memory, start(world, memory, name="first"))
         await world.pass_time(90)
@@ -260,6 +273,59 @@ async def test_what_cannot_go_on_is_refused_before_anything_is_written(change: d
         assert not [pod for pod in story.pods.values() if len(pod.metadata.labels or {}) > 4]
 
 
+def documented_rights() -> list[dict[str, Any]]:
+    """The rules of a role with the rights that the page names, those for --lose-chain left out."""
+    page = " ".join((Path(__file__).parents[2] / "docs" / "bitcoin.md").read_text(encoding="utf-8").split())
+    said = re.sub(r" \([^)]*\)", "", page.split("these rights in the network's namespace: ")[1].split(". ")[0])
+    groups = {"bitcoinnetworks": NETWORKS.group, "statefulsets": "apps", "controllerrevisions": "apps"}
+    rules = []
+    for right in said.rstrip(".").split("; "):
+        *verbs, resource = re.findall(r"[a-z]+", right.replace(" and ", " "))
+        rules.append({"apiGroups": [groups.get(resource, "")], "resources": [resource], "verbs": verbs})
+    return rules
+
+
+async def test_the_rights_that_the_page_names_are_all_that_it_takes() -> None:
+    """A user who has just these upgrades a network, and uses each of them."""
+    rules = documented_rights()
+    meta = {"name": "keeper", "namespace": "demo"}
+    group, version = "rbac.authorization.k8s.io", "rbac.authorization.k8s.io/v1"
+    subject = {"kind": "User", "name": "keeper", "apiGroup": group}
+    role = {"apiVersion": version, "kind": "Role", "metadata": meta, "rules": rules}
+    binding = {
+        "apiVersion": version,
+        "kind": "RoleBinding",
+        "metadata": meta,
+        "subjects": [subject],
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "keeper"},
+    }
+    async with before_v2(rbac=(*objects("rbac"), *objects("deployment"), role, binding)) as story:
+        asking = NotesCalls(story.world.clientset)
+        client = Client(asking, field_manager="bitcoin-controller")
+
+        async def as_keeper() -> None:
+            with acting_as({"username": "keeper", "groups": ["system:authenticated"]}):
+                await upgrade(client, KEY, say=story.say, timeout_s=3600)
+
+        await story.until_ended(as_keeper)
+        assert story.lines[-1] == "network demo/net is upgraded: 3 nodes, all at the tip"
+        named = {(verb, rule["resources"][0]) for rule in rules for verb in rule["verbs"]}
+        assert named - asking.calls == {("create", "secrets")}  # by a patch, which makes it
+        assert asking.calls <= named
+
+
+async def test_a_server_that_is_too_old_is_told_before_anything_is_written() -> None:
+    """Without spec.ordinals the new StatefulSet would make the lowest pods first, which are still there."""
+    async with before_v2() as story:
+        await story.world.settle()
+        before = story.world.tracker.version
+        old = Client(DropsOrdinals(story.world.clientset), field_manager="bitcoin-controller")
+        for attempt in (planned(old, KEY), upgrade(old, KEY, say=story.say, timeout_s=60)):
+            with pytest.raises(UpgradeRefused, match=r"the server drops spec\.ordinals .* Kubernetes 1\.27 or newer"):
+                await attempt
+        assert story.world.tracker.version == before
+
+
 async def test_a_network_that_is_not_there_is_said() -> None:
     """With the command that lists those that are."""
     async with before_v2(0) as story:
@@ -316,9 +382,43 @@ class EndsAfterWrite:
 
     async def do(self, action: Action) -> bytes:
         answer = await self._transport.do(action)
-        if action.verb not in (Verb.GET, Verb.LIST) and self._plural in ("", action.resource.plural):
+        is_write = action.verb not in (Verb.GET, Verb.LIST) and not action.options.dry_run
+        if is_write and self._plural in ("", action.resource.plural):
             raise Ended
         return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class NotesCalls:
+    """A server that notes which verbs it is asked for, of which kinds."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.calls: set[tuple[str, str]] = set()
+
+    async def do(self, action: Action) -> bytes:
+        self.calls.add((str(action.verb), action.resource.plural))
+        return await self._transport.do(action)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class DropsOrdinals:
+    """A server before Kubernetes 1.27, which knows no spec.ordinals of StatefulSets."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def do(self, action: Action) -> bytes:
+        answer = await self._transport.do(action)
+        if action.resource.plural != "statefulsets":
+            return answer
+        found = msgspec.json.decode(answer)
+        found["spec"].pop("ordinals", None)
+        return msgspec.json.encode(found)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -1,7 +1,7 @@
 """
 Find the API server and the credentials for it, as kubectl does: a kubeconfig or a pod's service account -> Endpoint.
 
-    loading.py      load_endpoint: kubeconfig, else service account
+    loading.py      load_endpoint, default_namespace: kubeconfig, else service account
     files.py        kubeconfig files, merged, and one context of them
     document.py     YAML as Go's libraries take it -> plain values
     entries.py      plain values -> clusters, users, contexts
@@ -14,7 +14,7 @@ Find the API server and the credentials for it, as kubectl does: a kubeconfig or
 
 from __future__ import annotations
 
-from ctrlkit.wire.config.loading import load_endpoint
+from ctrlkit.wire.config.loading import default_namespace, load_endpoint
 from ctrlkit.wire.endpoint import Endpoint
 
-__all__ = ["Endpoint", "load_endpoint"]
+__all__ = ["Endpoint", "default_namespace", "load_endpoint"]

@@ -14,6 +14,7 @@ To a server without TLS nothing of a user is sent but the Impersonate headers.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from ctrlkit.errors import ConfigError
@@ -30,7 +31,7 @@ from ctrlkit.wire.config.files import (
     has_context,
     read_kubeconfig,
 )
-from ctrlkit.wire.config.identity import NotInPod, ServiceAccount, load_account, load_choice
+from ctrlkit.wire.config.identity import FOLDER, NotInPod, ServiceAccount, load_account, load_choice
 from ctrlkit.wire.endpoint import Endpoint
 from ctrlkit.wire.secrets import Sealed
 
@@ -50,6 +51,23 @@ async def load_endpoint(*, kubeconfig: str | None = None, context: str | None = 
     """
     with Sealed():  # what is read holds tokens, passwords and keys
         return await _load(KubeconfigPaths.find(kubeconfig), context)
+
+
+def default_namespace(*, kubeconfig: str | None = None, context: str | None = None) -> str:
+    """
+    Return the namespace that kubectl takes where none is named: the context's, in a pod its own, else `default`.
+
+    Shape   `kubeconfig` and `context` as for load_endpoint.
+    Errors  ConfigError for a kubeconfig that cannot be read.
+    """
+    with Sealed():
+        found = read_kubeconfig(KubeconfigPaths.find(kubeconfig))
+    if has_context(found, context):
+        chosen = found.contexts.get(context or found.current_context)
+        return (chosen.namespace if chosen is not None else "") or "default"
+    with suppress(OSError):
+        return (FOLDER / "namespace").read_text().strip() or "default"
+    return "default"
 
 
 async def _load(sources: KubeconfigPaths, context: str | None) -> Endpoint:

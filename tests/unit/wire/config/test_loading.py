@@ -20,7 +20,7 @@ import yaml
 
 from ctrlkit import clock
 from ctrlkit.errors import ConfigError
-from ctrlkit.wire.config import load_endpoint
+from ctrlkit.wire.config import default_namespace, load_endpoint
 
 SECRET = "s3cret-t0ken"
 
@@ -522,3 +522,17 @@ async def test_no_error_shows_what_is_secret(tmp_path: Path, user: dict[str, Any
         await load_endpoint(kubeconfig=path)
     assert "ConfigError" in _shown(caught.value)
     assert SECRET not in _shown(_from_here(caught.value))
+
+
+@pytest.mark.parametrize(("context", "namespace"), [(None, "team"), ("other", "default"), ("absent", "default")])
+def test_the_namespace_is_that_of_the_context(tmp_path: Path, context: str | None, namespace: str) -> None:
+    """As kubectl's is, where none is named; a context that is not there is told by load_endpoint."""
+    assert default_namespace(kubeconfig=write(tmp_path / "config"), context=context) == namespace
+
+
+def test_without_a_context_the_namespace_is_that_of_the_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that is no pod it is `default`."""
+    monkeypatch.setattr("ctrlkit.wire.config.loading.FOLDER", tmp_path)
+    assert default_namespace() == "default"
+    (tmp_path / "namespace").write_text("mine\n")
+    assert default_namespace() == "mine"
