@@ -394,7 +394,7 @@ def _run_by(pod: Pod, member: Member, statefulset: StatefulSet | None, conf: str
     return replace(
         member,
         uid=pod.metadata.uid,
-        address=pod.status.pod_ip,
+        address=pod.address,
         is_ready=pod.ready,
         is_deleting=pod.metadata.deleting,
         is_updated=_is_updated(pod, statefulset, conf),

@@ -271,7 +271,7 @@ def _member(network: BitcoinNetwork, pod: Pod) -> Member:
         group=MAIN_GROUP,
         ordinal=ordinal_of(network.metadata.name, meta.name) or 0,
         uid=meta.uid,
-        address=pod.status.pod_ip,
+        address=pod.address,
         is_ready=pod.ready,
         is_deleting=meta.deleting,
         never_ran=pod.never_ran(container_name(network.metadata.name)),

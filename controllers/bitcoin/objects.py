@@ -148,11 +148,16 @@ class Pod(Struct, frozen=True):
     status: PodStatus = PodStatus()
 
     @property
+    def address(self) -> str:
+        """Where the node can be called; nowhere once the pod has ended, as its address may be another pod's by now."""
+        return "" if self.status.phase in ("Failed", "Succeeded") else self.status.pod_ip
+
+    @property
     def ready(self) -> bool:
         """Whether the node can be called: the pod is Ready, has an address, and is not being deleted."""
         ready = self.condition("Ready")
         is_ready = ready is not None and ready.status == "True"
-        return is_ready and bool(self.status.pod_ip) and not self.metadata.deleting
+        return is_ready and bool(self.address) and not self.metadata.deleting
 
     def condition(self, kind: str) -> ObjectCondition | None:
         """Return the condition of a type; None if there is none."""

@@ -418,6 +418,16 @@ def test_a_member_has_what_its_pod_has() -> None:
     assert (going.is_ready, going.is_deleting) == (False, True)
 
 
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_has_ended_has_no_address(phase: str) -> None:
+    """It keeps it in its status, while another pod may have it by now: nobody sends credentials there."""
+    network = a_network(1)
+    pod = a_pod(a_set(network))
+    ended = msgspec.structs.replace(pod, status=msgspec.structs.replace(pod.status, phase=phase))
+    member = the_member(network, [a_set(network)], [ended])
+    assert (member.uid, member.address, member.is_ready) == ("uid-net-sts-0", "", False)
+
+
 def test_a_pod_of_somebody_else_is_no_member() -> None:
     """By its controller, not by its name; one without a controller needs our labels."""
     network = a_network(1)
