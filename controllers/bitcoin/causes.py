@@ -23,9 +23,7 @@ from ctrlkit.bitcoin.objects import (
     Involved,
     Pod,
 )
-
-TEXT_MAX: Final = 200
-"""Most characters that are told of a text of others."""
+from ctrlkit.bitcoin.texts import shown
 
 OVERDUE: Final = timedelta(seconds=60)
 """So long after its grace period a pod that is still there is said to be stuck."""
@@ -91,31 +89,6 @@ def events_wanted(name: str, statefulset: str, pod: Pod | None, claims: Sequence
     is_being_made = not statuses or any(_waits_for(one) in _BEING_MADE for one in statuses)
     is_unexplained = any(ended is not None and _is_unexplained(ended) for ended in map(_end_of, statuses))
     return (_involved("Pod", pod),) if is_being_made or is_unexplained else ()
-
-
-def shown(text: str, limit: int = TEXT_MAX) -> str:
-    """
-    Return a text of others as one line, bounded, without credentials and without what differs at each try.
-
-    >>> shown("pull https://me:hunter2@example.com/core: denied"), shown("rpcpassword=hunter2 is no option", 20)
-    ('pull https://***@example.com/core: denied', 'rpcpassword=*** i...')
-    """
-    line = " ".join(text.split())
-    for pattern, replacement in _HIDDEN:
-        line = pattern.sub(replacement, line)
-    line = line.rstrip(" .;!")
-    return line if len(line) <= limit else f"{line[: limit - 3]}..."
-
-
-_HIDDEN: Final = (
-    (re.compile(r"(rpc(?:password|auth|user)\w*)\s*[=:]\s*\S+", re.IGNORECASE), r"\1=***"),
-    (re.compile(r"(BC_RPC_\w+)\s*[=:]\s*\S+"), r"\1=***"),
-    (re.compile(r"\S+:[0-9a-f]{16,}\$[0-9a-f]{32,}"), "***"),
-    (re.compile(r"//[^/@\s]+@"), "//***@"),
-    (re.compile(r"\s*\(pod: .*"), ""),
-    (re.compile(r"\([0-9a-f]{8}-[0-9a-f-]{27}\)"), ""),
-    (re.compile(r"\S+->"), ""),  # a port of this very connection
-)
 
 
 # ---- before there is a pod, and after it ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
+Int32 = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ def request_of(method: str, *params: str | int) -> Request:
 class ReplyError(msgspec.Struct, frozen=True):
     """Why a call failed."""
 
-    code: int
+    code: Int32
     message: str
 
 
@@ -48,14 +49,14 @@ class NetworkInfo(msgspec.Struct, frozen=True):
 
     version: Count
     subversion: Annotated[str, Meta(max_length=256)]
-    connections: Count
+    connections: Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 class ChainInfo(msgspec.Struct, frozen=True):
     """The fields of getblockchaininfo that are used; Bitcoin SV tells nothing of an initial download."""
 
     blocks: Count
-    bestblockhash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    bestblockhash: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     initialblockdownload: bool = False
 
 

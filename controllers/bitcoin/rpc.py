@@ -33,6 +33,7 @@ import msgspec
 from yarl import URL
 
 from ctrlkit.bitcoin.jsonrpc import AddedNode, ChainInfo, NetworkInfo, PeerInfo, Reply, ReplyError, Request, request_of
+from ctrlkit.bitcoin.texts import shown
 
 T = TypeVar("T")
 
@@ -42,7 +43,13 @@ P2P_PORT: Final = 18444
 _BURN_ADDRESS: Final = "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8"  # pays to the hash of twenty zero bytes: nobody's
 _TEXT_CHARS_MAX: Final = 256
 _ANSWER_MIB_MAX: Final = 4
-"""Longest answer; the longest expected one, getpeerinfo with all connections, is below 1 MiB."""
+"""Longest answer; the longest expected one, a list of 20,000 added nodes, is below 2 MiB."""
+
+_SMALL_KIB: Final = 64
+"""Answers up to this length are read at once, whatever their number; a node that is as it should says far less."""
+
+_LARGE_MAX: Final = 4
+"""How many longer ones are read at once: so much of nodes' answers is in memory at most, of all networks together."""
 
 
 class Family(StrEnum):
@@ -205,6 +212,7 @@ class RpcClient:
 
     def __init__(self, *, timeout_s: float = 5.0) -> None:
         self._timeout_s = timeout_s
+        self._large = asyncio.Semaphore(_LARGE_MAX)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -212,7 +220,13 @@ class RpcClient:
             raise RuntimeError("enter the RpcClient: it is entered already; make another one")
         # No limit on connections: calls to silent nodes would use it up and keep those to others waiting.
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+        # Nodes compress nothing, and a little of what is compressed may become more than there is memory.
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None),
+            auto_decompress=False,
+            skip_auto_headers=["Accept-Encoding"],
+        )
         return self
 
     async def __aexit__(
@@ -250,7 +264,7 @@ class RpcClient:
                 asyncio.timeout(self._timeout_s),
                 self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
-                return answer.status, await _read(answer, call, address)
+                return answer.status, await self._read(answer, call, address)
         except TimeoutError:
             failure = NodeUnreachable(
                 f"{call} on {address}: no answer within {self._timeout_s:g} s; try again later, "
@@ -264,6 +278,16 @@ class RpcClient:
                 f"and see whether it runs [{where}, {_reason(error)}]"
             )
         raise failure  # after `except`, so without context: errors of aiohttp carry the headers of the request
+
+    async def _read(self, answer: aiohttp.ClientResponse, call: str, address: str) -> bytes:
+        body = bytearray()
+        await _read_more(answer, body, _SMALL_KIB << 10)
+        if len(body) > _SMALL_KIB << 10:
+            async with self._large:
+                await _read_more(answer, body, _ANSWER_MIB_MAX << 20)
+        if len(body) > _ANSWER_MIB_MAX << 20:
+            raise BadAnswer(f"{call} on {address}: {_NOT_OF_A_NODE} [more than {_ANSWER_MIB_MAX} MiB]")
+        return bytes(body)
 
 
 class RpcNode:
@@ -305,7 +329,7 @@ class RpcNode:
         added = _decoded(parts[2].result, list[AddedNode], what, status)
         return Answer(
             version=network.version,
-            agent=network.subversion,
+            agent=_told(network.subversion, self._credentials, "its name"),
             height=chain.blocks,
             tip=chain.bestblockhash,
             is_syncing=chain.initialblockdownload,
@@ -432,9 +456,9 @@ def _decoded(body: bytes | msgspec.Raw, into: type[T], what: str, status: int) -
 
 
 def _refusal(what: str, status: int, error: ReplyError, credentials: Credentials) -> RpcRefused:
-    text = error.message.partition("\n")[0][:_TEXT_CHARS_MAX]
+    text = _told(error.message.partition("\n")[0], credentials, "its text")
     if credentials.appear_in(error.message):
-        text = "(its text is withheld, as it repeats credentials)"
+        text = _WITHHELD.format("its text")
     match error.code:
         case Code.NODE_ALREADY_ADDED:
             fact = "the node has this peer on its list; leave it"
@@ -452,13 +476,19 @@ def _refusal(what: str, status: int, error: ReplyError, credentials: Credentials
     return RpcRefused(f"{what}: {fact} [HTTP {status}, code {error.code}]", code=error.code, text=text)
 
 
-async def _read(answer: aiohttp.ClientResponse, call: str, address: str) -> bytes:
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
+_WITHHELD: Final = "({} is withheld, as it repeats credentials)"
+
+
+def _told(text: str, credentials: Credentials, what: str) -> str:
+    """Return a text of a node, as it may be told to anybody."""
+    told = shown(text, _TEXT_CHARS_MAX)
+    return _WITHHELD.format(what) if credentials.appear_in(text) or credentials.appear_in(told) else told
+
+
+async def _read_more(answer: aiohttp.ClientResponse, body: bytearray, size: int) -> None:
+    """Read on until there are more than so many bytes, or no more."""
+    while len(body) <= size and (chunk := await answer.content.readany()):
         body += chunk
-        if len(body) > _ANSWER_MIB_MAX << 20:
-            raise BadAnswer(f"{call} on {address}: {_NOT_OF_A_NODE} [more than {_ANSWER_MIB_MAX} MiB]")
-    return bytes(body)
 
 
 def _reason(error: Exception) -> str:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctrlkit import clock
-from ctrlkit.bitcoin.causes import PLACED_WITHIN, TEXT_MAX, cause_of, events_wanted, shown
+from ctrlkit.bitcoin.causes import PLACED_WITHIN, cause_of, events_wanted
 from ctrlkit.bitcoin.event_reader import EVENTS_AFTER_S, EVENTS_AGAIN_S, EVENTS_OBJECTS_MAX, EventReader
 from ctrlkit.bitcoin.layout import config_secret, desired_objects
 from ctrlkit.bitcoin.network import BitcoinNetwork, Spec
@@ -41,6 +41,7 @@ from ctrlkit.bitcoin.objects import (
 )
 from ctrlkit.bitcoin.rotation import ConfigState, auth_line
 from ctrlkit.bitcoin.rpc import Credentials
+from ctrlkit.bitcoin.texts import TEXT_MAX, shown
 from ctrlkit.bitcoin.versions import options_of
 from ctrlkit.errors import NotFound
 from ctrlkit.fakes import World
