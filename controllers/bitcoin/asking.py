@@ -10,18 +10,20 @@ A-b  A node that fails is asked again after 1, 2, 4 ... seconds, AGAIN_S at most
      readiness being another, or the credentials, or the number of nodes, it is asked at once.
 A-c  A node that fails again and again, and answers between, is `Unsteady` until it did only one of both for STEADY_S.
      What is said of it then stays the same, and it is asked no more often than a node that fails.
-A-d  What is remembered is bounded by the nodes of each network, and gone with `forget`; of the lists that nodes
-     have only the entries of nodes are among it.
+A-d  While something changes somebody looks soon again; a node that changes all the time is no reason for that.
+A-e  What is remembered is bounded by the nodes of each network, and gone with `forget`; of the lists that nodes
+     have only the entries of nodes are among it. A visit holds of each list what it may change, and no more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import Final
 
 from ctrlkit.backoff import Backoff
@@ -29,7 +31,7 @@ from ctrlkit.bitcoin.facts import Member, Said, Visit
 from ctrlkit.bitcoin.health import Health, NodeHealth, assess
 from ctrlkit.bitcoin.mesh import ListChanges, Mesh, list_changes
 from ctrlkit.bitcoin.network import NodeState
-from ctrlkit.bitcoin.rpc import Answer, Bitcoind, Credentials, Node, NodeUnreachable, RpcError, Unsteady
+from ctrlkit.bitcoin.rpc import Answer, Bitcoind, Credentials, Node, NodeUnreachable, RpcError, RpcRefused, Unsteady
 from ctrlkit.clock import monotonic
 from ctrlkit.model import ObjectKey
 from ctrlkit.telemetry import logger
@@ -40,11 +42,17 @@ BUDGET_S: Final = 10.0
 CHANGES_MAX: Final = 200
 """How many entries of a node's list are changed in a visit."""
 
+ENTRY_CHARS_MAX: Final = 512
+"""Longest entry of a list that is looked at; that of a name and a port has 259 at most."""
+
 AGAIN_S: Final = 60.0
 """Most seconds until a node that failed, or a network in which not all is well, is asked again."""
 
 STEADY_S: Final = 600.0
 """So long an unsteady node has to answer, or to fail, until it is no longer taken for unsteady."""
+
+NEWS_MAX: Final = 12
+"""How often a node may change until it is no reason any more to look soon again; with STEADY_S of quiet it may anew."""
 
 FALLS_MAX: Final = 2
 """A node that fails so often within STEADY_S, and answers between, is unsteady."""
@@ -80,6 +88,21 @@ class _Remembered:
 
     unsteady: Unsteady | None = None
     young_until: float = -math.inf
+    picture: object = None
+    """What it showed last: another one is a change."""
+
+    changes: int = 0
+    """How often it changed, and was not quiet for STEADY_S between."""
+
+    changed_at: float = -math.inf
+
+    def is_news(self, picture: object, now: float) -> bool:
+        """Take note of what it shows; whether that is a change, of a node that does not change all the time."""
+        if picture == self.picture:
+            return False
+        self.changes = self.changes + 1 if now - self.changed_at < STEADY_S else 1
+        self.picture, self.changed_at = picture, now
+        return self.changes <= NEWS_MAX
 
 
 @dataclass(slots=True)
@@ -100,9 +123,7 @@ class _Network:
     changed_at: float = -math.inf
     """When a visit showed something else than the one before it."""
 
-    picture: object = None
-    """What the last visit showed: another one is a change."""
-
+    names: frozenset[str] = frozenset()
     last: Visit = field(default_factory=Visit)
     """What the last one found, and of each list the entries that lead to nodes."""
 
@@ -168,12 +189,13 @@ class NodeCalls:
         ]
         found = {member.name: _Found() for member in asked}
         young = known.young(monotonic())
+        kept = partial(_kept, entries=mesh.peers | _entries(members, mesh))
         async with asyncio.TaskGroup() as tasks:
             for member in asked:
                 node = self._bitcoind.node(member.address, credentials, port=port)
                 limit = changes_max if member.is_ready else 0
                 plan = partial(list_changes, mesh, member.name, members, limit=limit, young=young)
-                work = _visit_node(node, member.name, plan, found[member.name])
+                work = _visit_node(node, member.name, kept, plan, found[member.name])
                 tasks.create_task(work, name=f"visit:{member.name}")
         for name, one in found.items():
             _take_in(known.nodes[name], one)
@@ -217,11 +239,17 @@ class NodeCalls:
         return known
 
 
-async def _visit_node(node: Node, name: str, plan: Callable[[Mapping[str, bool]], ListChanges], found: _Found) -> None:
+async def _visit_node(
+    node: Node,
+    name: str,
+    kept: Callable[[Answer], Answer],
+    plan: Callable[[Mapping[str, bool]], ListChanges],
+    found: _Found,
+) -> None:
     """Ask a node and change its list, until the budget is over."""
     try:
         async with asyncio.timeout(BUDGET_S):
-            found.answer = await node.answer()
+            found.answer = kept(await node.answer())
             found.changes = plan(found.answer.added)
             for peer in found.changes.add:
                 await node.add_node(peer)
@@ -260,8 +288,14 @@ def _take_in(node: _Remembered, found: _Found) -> None:
             kind = type(found.error).__name__
             node.unsteady = Unsteady(f"it answers some calls and not others; see its log and its limits [{kind}]")
         node.failures += 1
-    node.error = found.error
+    if not _is_same(node.error, found.error):  # a refusal may have another text each time
+        node.error = found.error
     node.due_at = now + _AGAIN.ceiling_s(node.failures - 1) if node.failures else -math.inf
+
+
+def _is_same(before: RpcError | None, error: RpcError | None) -> bool:
+    """Whether a node refuses again what it refused, in whatever words."""
+    return type(before) is type(error) is RpcRefused and before.code == error.code
 
 
 def _outcome(known: _Network, members: Sequence[Member], found: Mapping[str, _Found], mesh: Mesh) -> Visit:
@@ -286,9 +320,24 @@ def _outcome(known: _Network, members: Sequence[Member], found: Mapping[str, _Fo
     return replace(visit, again_s=_again_s(known, assess(members, visit, mesh), visit, now))
 
 
+def _entries(members: Sequence[Member], mesh: Mesh) -> frozenset[str]:
+    """Return the entries that lead to nodes of the network."""
+    return frozenset(entry for member in members if member.address for entry in mesh.entries(member.address))
+
+
+def _kept(answer: Answer, *, entries: Collection[str]) -> Answer:
+    """Return an answer with these entries of its list, and of the others the first that a visit may change."""
+    strangers = (entry for entry in answer.added if entry not in entries and len(entry) <= ENTRY_CHARS_MAX)
+    there = [entry for entry in entries if entry in answer.added]
+    # One more than may be changed, so that it shows that there are more.
+    return replace(
+        answer, added={entry: answer.added[entry] for entry in (*there, *islice(strangers, CHANGES_MAX + 1))}
+    )
+
+
 def _of_members(said: Mapping[str, Said], members: Sequence[Member], mesh: Mesh) -> Mapping[str, Said]:
     """Return what nodes said, with no entries of their lists but those that lead to nodes of the network."""
-    ours = {entry for member in members if member.address for entry in mesh.entries(member.address)}
+    ours = _entries(members, mesh)
 
     def bounded(what: Said) -> Said:
         if not isinstance(what, Answer):
@@ -303,11 +352,19 @@ def _again_s(known: _Network, health: Health, visit: Visit, now: float) -> float
     ready = {name: node for name, node in known.nodes.items() if node.is_ready}
     is_well = health.seen == health.wanted and not visit.unfinished
     is_well &= all(health.nodes[name] == NodeHealth(NodeState.AT_TIP) for name in ready)
-    states = [(name, node.uid, health.nodes[name].state) for name, node in known.nodes.items()]
-    before, known.picture = known.picture, (is_well, states, health.parts, health.seen)
-    if known.picture != before:
+    before, known.names = known.names, frozenset(known.nodes)
+    news = [node.is_news(_picture(known, name, health), now) for name, node in known.nodes.items()]
+    if any(news) or known.names != before:
         known.changed_at = now
     if is_well:
         return math.inf
     moments = [moment for node in ready.values() for moment in (node.due_at, node.young_until) if moment > now]
     return min([min(AGAIN_S, max(_AGAIN.base_s, now - known.changed_at)), *(moment - now for moment in moments)])
+
+
+def _picture(known: _Network, name: str, health: Health) -> object:
+    """Return what the last visit showed of a node: what it does, and whom it has connected."""
+    said = known.last.said.get(name)
+    added = said.added if isinstance(said, Answer) else {}
+    connected = frozenset(entry for entry, is_connected in added.items() if is_connected)
+    return health.nodes[name].state, connected, name in known.last.unfinished

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import pytest
@@ -17,7 +17,16 @@ from ctrlkit.bitcoin.health import Link, assess
 from ctrlkit.bitcoin.mesh import Mesh, mesh_of
 from ctrlkit.bitcoin.names import pod_name
 from ctrlkit.bitcoin.network import NodeState, Spec
-from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, BadCredentials, Credentials, NodeUnreachable, Unsteady, WarmingUp
+from ctrlkit.bitcoin.rpc import (
+    RPC_PORT,
+    Answer,
+    BadCredentials,
+    Credentials,
+    NodeUnreachable,
+    RpcRefused,
+    Unsteady,
+    WarmingUp,
+)
 from ctrlkit.clock import monotonic
 from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.world.world import World
@@ -379,3 +388,39 @@ async def test_a_change_of_peers_is_one_line_with_names_and_numbers(
     assert len(logged.splitlines()) == 3
     assert "198.18" not in logged
     assert CREDENTIALS.password not in logged
+
+
+async def test_a_visit_keeps_of_a_list_what_may_be_changed_and_no_more(network: Pass) -> None:
+    """Twenty nodes with lists of a hundred thousand entries would take more memory than the controller may have."""
+    await network.settled()
+    network.nodes.add_strangers("demo/net-sts-0", 20_000)
+    run = network.nodes._run("demo/net-sts-0")
+    run.added["x" * 100_000] = ""
+    await network.nodes.node("10.0.0.1", CREDENTIALS).add_node("10.0.0.3")
+    said = (await network.visit(changes_max=0)).said["net-sts-0"]
+    assert isinstance(said, Answer)
+    assert len(said.added) == CHANGES_MAX + 3
+    assert {"10.0.0.2", "10.0.0.3"} <= said.added.keys()
+    assert max(map(len, said.added)) < 20
+    for left in (19_803, 19_603):
+        assert (await network.visit()).unfinished == {"net-sts-0"}
+        assert len(network.nodes.lists["demo/net-sts-0"]) == left
+
+
+async def test_a_refusal_in_other_words_is_the_same_refusal(network: Pass) -> None:
+    """What is told of a node does not change with each of its texts."""
+    await network.settled()
+    reach, words = network.nodes.reach, count()
+
+    async def refuse(address: str, port: int, credentials: Credentials, what: str) -> Any:
+        if address == "10.0.0.2":
+            raise RpcRefused("no", code=-1, text=f"no {next(words)}")
+        return await reach(address, port, credentials, what)
+
+    network.nodes.reach = refuse  # type: ignore[method-assign]
+    told = set()
+    for _ in range(20):
+        told.add(str(assess(network.members, await network.visit(), network.mesh).nodes["net-sts-1"].message))
+        await asyncio.sleep(AGAIN_S)
+    assert told == {"it refuses to answer: no 0 (code -1)"}
+    assert next(words) > 10

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from ctrlkit.bitcoin.asking import CHANGES_MAX, STEADY_S, YOUNG_S
 from ctrlkit.bitcoin.reconciler import CHECK_S
+from ctrlkit.bitcoin.rpc import Answer
 from ctrlkit.clock import monotonic
 from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.model import MergePatch, Unstructured
 from ctrlkit.model.kinds import PODS
+from tests.bitcoin.memory import Run
 from tests.bitcoin.scene import NETWORKS, STATUS, Scene, node
 
 
@@ -120,6 +124,32 @@ async def test_a_network_of_nothing_but_flapping_nodes_comes_to_rest(scene: Scen
     await scene.pass_time(3600)
     assert before <= 30
     assert status_writes(scene) - before <= 12
+
+
+async def test_a_node_that_shows_another_picture_each_time_costs_a_pass_a_minute(scene: Scene) -> None:
+    """It is behind, and says at one call that it is connected and at the next that it is not."""
+    await scene.running(3)
+    scene.nodes.mine(node(1), 20)
+    await scene.pass_time(CHECK_S)
+    honest, calls = scene.nodes.answer, count()
+
+    def lie(run: Run) -> Answer:
+        answer = honest(run)
+        if run.key != node(0):
+            return answer
+        is_odd = next(calls) % 2 == 1
+        return replace(
+            answer, height=1, tip="ab" * 32, added=dict.fromkeys(answer.added, is_odd), connections=int(is_odd)
+        )
+
+    scene.nodes.answer = lie  # type: ignore[method-assign]
+    await scene.pass_time(10 * CHECK_S)
+    writes, passes = status_writes(scene), scene.passes
+    await scene.pass_time(3600)
+    assert scene.passes - passes <= 70
+    assert status_writes(scene) - writes <= 70
+    assert state_of(scene, 0) == "Behind"
+    assert len(scene.events("Warning")) <= 3
 
 
 # ---- B3: nodes that see nobody
