@@ -17,7 +17,7 @@ from fractions import Fraction
 from typing import Final
 
 from ctrlkit.bitcoin.network import CHAINS, Chain, Configuration, NodeOptions, Spec
-from ctrlkit.bitcoin.rules import LINE, OWN_OPTION, PEER_ADDRESS
+from ctrlkit.bitcoin.rules import ELSEWHERE, LINE, OWN_OPTION, PEER_ADDRESS
 
 DATA_DIR: Final = "/var/lib/bitcoin"
 CONF_FILE: Final = "/etc/bitcoin/bitcoin.conf"
@@ -182,6 +182,9 @@ def _refused(spec: Spec, options: NodeOptions) -> Iterator[str]:
     for line in options.configuration.extra if options.configuration is not None else ():
         if not re.fullmatch(LINE, line):
             yield f"configuration.extra: {line[:40]!r} is no line of bitcoin.conf; write NAME=VALUE, in ASCII"
+        if re.match(ELSEWHERE, line):
+            option = line.partition("=")[0]
+            yield f"configuration.extra: {option} runs a command, or is about a file outside of the chain; take it out"
         if re.match(OWN_OPTION, line):
             yield f"configuration.extra: the controller sets {line.partition('=')[0]} itself; take it out"
     for peer in spec.peers:

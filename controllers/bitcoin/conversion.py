@@ -5,6 +5,10 @@ Brings BitcoinNetworks from v1 to v2 and back.
     v1   spec: nodes, secret                       status: replicas, nodes   annotation GROUP/v2: all the rest, as JSON
 
 So who reads a network as v1, changes it and sends it back keeps what v1 cannot say. The annotation is seen in v1 alone.
+A server takes ANNOTATIONS_MAX of annotations; of a network that needs more, as v1, the messages are left out, then the
+rest of the status, which the controller writes anew, and at last the rest of the spec: no network keeps others from
+being listed.
+
 What is in it is not to be trusted, because who writes v1 can write it: what does not fit the type of v2 is passed over,
 and never an error, which would make a list of all networks fail. Objects are looked at as they are, without types.
 """
@@ -26,6 +30,9 @@ Plain = dict[str, Any]
 ANNOTATION: Final = f"{GROUP}/v2"
 """Of an object of v1: what it says in v2 and cannot say in v1."""
 
+ANNOTATIONS_MAX: Final = 256 * 1024
+"""Bytes of all annotations of an object, their names counted, that Kubernetes takes."""
+
 
 @conversion(BITCOIN_NETWORKS.of(Unstructured), to=BITCOIN_NETWORKS_V1.of(Unstructured))
 def to_v1(network: Unstructured) -> Unstructured:
@@ -38,8 +45,16 @@ def to_v1(network: Unstructured) -> Unstructured:
     more_nodes = [{"nodeName": node.get("nodeName"), **rest} for node, rest in nodes]
     if not any(rest for _, rest in nodes):
         more_nodes = []
-    kept = {"spec": more, "status": more_status, "nodes": more_nodes}
-    text = msgspec.json.encode({name: value for name, value in kept.items() if value}, order="sorted").decode()
+    more_nodes_unsaid = [{name: value for name, value in node.items() if name != "message"} for node in more_nodes]
+    tries: tuple[Plain, ...] = (
+        {"spec": more, "status": more_status, "nodes": more_nodes},
+        {"spec": more, "status": more_status, "nodes": more_nodes_unsaid},
+        {"spec": more},
+        {},
+    )
+    room = ANNOTATIONS_MAX - len(ANNOTATION) - _bytes_of_others(network)
+    texts = (msgspec.json.encode({name: part for name, part in one.items() if part}, order="sorted") for one in tries)
+    text = next((text.decode() for text in texts if len(text) <= room), "{}")
     return _network(network, spec, status, {ANNOTATION: text} if text != "{}" else {})
 
 
@@ -60,10 +75,19 @@ CONVERSIONS: Final = (to_v1, to_v2)
 def _network(network: Unstructured, spec: Plain, status: Plain, annotations: Mapping[str, str]) -> Unstructured:
     """Return a network with another spec and status, and the annotation anew or not at all."""
     metadata = dict(_mapping(network.get("metadata")))
-    others = {name: text for name, text in _mapping(metadata.get("annotations")).items() if name != ANNOTATION}
-    metadata["annotations"] = {**others, **annotations}
+    metadata["annotations"] = {**_of_others(network), **annotations}
     parts = {"spec": spec} | ({"status": status} if status or "status" in network else {})
     return Unstructured({**network, "metadata": metadata, **parts})
+
+
+def _of_others(network: Unstructured) -> Plain:
+    annotations = _mapping(_mapping(network.get("metadata")).get("annotations"))
+    return {name: text for name, text in annotations.items() if name != ANNOTATION}
+
+
+def _bytes_of_others(network: Unstructured) -> int:
+    """How much of ANNOTATIONS_MAX the other annotations take, as the server counts."""
+    return sum(len(str(part).encode()) for pair in _of_others(network).items() for part in pair)
 
 
 def _split(said: Plain, known: type[msgspec.Struct]) -> tuple[Plain, Plain]:

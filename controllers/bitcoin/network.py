@@ -143,8 +143,9 @@ class Configuration(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
     extra: Annotated[list[_Line], Meta(max_length=64)] = []
     """
-    Other lines of bitcoin.conf, NAME=VALUE, such as `debug=net`. What the controller sets itself is refused. The lines
-    of a group stand before the network's, and of an option that has one value bitcoind takes the first.
+    Other lines of bitcoin.conf, NAME=VALUE, such as `debug=net`. What the controller sets itself is refused, and what
+    runs commands. The lines of a group stand before the network's, and of an option that has one value bitcoind takes
+    the first.
     """
 
 

@@ -32,6 +32,14 @@ _OWN_OPTIONS: Final = (
 OWN_OPTION: Final = f"^(no)?({'|'.join(_OWN_OPTIONS)})="
 """A line of bitcoin.conf with an option that the controller sets, or on which it relies."""
 
+ELSEWHERE: Final = (
+    "^(alertnotify|asmap|blocknotify|debuglogfile|loadblock|shutdownnotify|signer|startupnotify|walletnotify)="
+)
+"""A line of bitcoin.conf that has a command run, or a file read or written outside of the chain."""
+
+EXTRA_MAX: Final = 16_384
+"""Characters in all lines of `extra`, those of groups counted: a network of v1 has them in an annotation."""
+
 LINE: Final = '^[a-z][a-z0-9]*=[ !"$-~]*$'
 """A line of bitcoin.conf, of printable ASCII; # would begin a comment, wherever it stands."""
 
@@ -74,6 +82,10 @@ def spec_rules(ports: Mapping[str, tuple[int, int]]) -> tuple[Rule, ...]:
             message="rpc, p2p and zmq have to be three ports, the chain's defaults counted; write another number",
             field_path=".ports",
         ),
+        Rule(
+            rule=f"{_extra('self')} + (has(self.groups) ? self.groups.map(g, {_extra('g')}).sum() : 0) <= {EXTRA_MAX}",
+            message=f"all lines of extra have {EXTRA_MAX} characters at most, those of groups counted; write fewer",
+        ),
         *_of_nodes(
             "{prune} > 0 && {txindex}",
             "txindex needs all blocks; take it out, or write pruneMiB: 0",
@@ -94,6 +106,12 @@ def spec_rules(ports: Mapping[str, tuple[int, int]]) -> tuple[Rule, ...]:
             "pruneMiB is more than a claim holds; write a larger storage.size, or a smaller pruneMiB",
         ),
     )
+
+
+def _extra(whose: str) -> str:
+    """Return how many characters the lines of `extra` have, of a network or of a group."""
+    lines = f"{whose}.configuration.extra"
+    return f"(has({whose}.configuration) && has({lines}) ? {lines}.map(line, size(line)).sum() : 0)"
 
 
 def _unchanging() -> tuple[Rule, ...]:
@@ -191,6 +209,12 @@ EXTRA: Final = (
     Rule(
         rule=f"self.matches({_text(LINE)})",
         message="write a line of bitcoin.conf, NAME=VALUE, such as debug=net; in ASCII and without #",
+    ),
+    Rule(
+        rule=f"!self.matches({_text(ELSEWHERE)})",
+        message_expression="self.split('=')[0] + ' runs a command, or is about a file outside of the chain; take it "
+        "out'",
+        message="this option runs a command, or is about a file outside of the chain; take it out",
     ),
     Rule(
         rule=f"!self.matches({_text(OWN_OPTION)})",

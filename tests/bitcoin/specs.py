@@ -235,8 +235,27 @@ WRONG: list[tuple[Spec, str, str]] = [
             "nolisten=1": "the controller sets nolisten itself",
             "zmqpubrawblock=tcp://0.0.0.0:1": "the controller sets zmqpubrawblock itself",
             "testnet4=1": "the controller sets testnet4 itself",
+            "blocknotify=sh": "blocknotify runs a command, or is about a file outside of the chain; take it out",
+            **{
+                f"{option}=/tmp/a": f"{option} runs a command, or is about a file outside"
+                for option in ("startupnotify", "alertnotify", "walletnotify", "shutdownnotify", "signer", "asmap")
+            },
+            "debuglogfile=/tmp/a": "debuglogfile runs a command, or is about a file outside",
+            "loadblock=/tmp/a": "loadblock runs a command, or is about a file outside",
             "includeconf=/etc/passwd": "the controller sets includeconf itself",
         }.items()
+    ),
+    (
+        {
+            "nodes": 1,
+            "configuration": {"extra": ["debug=" + "n" * 506] * 30},
+            "groups": [
+                {"name": name, "nodes": 1, "configuration": {"extra": ["debug=" + "n" * 506]}}
+                for name in ("a", "b", "c")
+            ],
+        },
+        "spec",
+        "all lines of extra have 16384 characters at most, those of groups counted; write fewer",
     ),
     # ---- what nodes are made of
     ({"nodes": 1, "image": ""}, "spec.image", "should be at least 1 chars long"),

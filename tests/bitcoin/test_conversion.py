@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -150,3 +151,51 @@ def test_of_a_damaged_annotation_the_parts_that_fit_count() -> None:
     text = json.dumps({"spec": {"chain": "mars", "image": "a:b", "nodes": 9, "colour": "red"}, "status": 5})
     newer = to_v2(network({"nodes": 3}, annotations={ANNOTATION: text}))
     assert newer["spec"] == {"nodes": 3, "image": "a:b"}
+
+
+def size(older: Plain) -> int:
+    """Bytes of the annotations, as the server counts them."""
+    return sum(len(f"{name}{text}".encode()) for name, text in older["metadata"]["annotations"].items())
+
+
+FULL: Plain = {
+    "nodes": 100,
+    "configuration": {"extra": ["uacomment=" + '"' * 502] * 32},
+    "groups": [{"name": f"g{number}", "nodes": 0, "image": "a" * 512} for number in range(8)],
+    "peers": [f"{number}" * 253 for number in range(8)],
+}
+SEEN_OF_NODE: Plain = {"tip": "a" * 64, "height": 900_000, "version": "x" * 256, "state": "Behind", "connections": 125}
+
+
+def told(message: str) -> Plain:
+    """A status with a message for each of 100 nodes."""
+    nodes = [{**NODE, "nodeName": f"net-sts-{at}", **SEEN_OF_NODE, "message": message} for at in range(100)]
+    return {"nodes": nodes, "height": 900_000}
+
+
+def test_a_network_with_all_lines_that_it_may_have_is_kept_whole_by_v1() -> None:
+    """With the status of 100 nodes, and beside what kubectl apply writes down of the spec."""
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(FULL)}
+    newer = network(FULL, told("it lacks blocks of the others"), annotations=applied)
+    older = to_v1(newer)
+    assert size(older) <= conversion.ANNOTATIONS_MAX
+    assert to_v2(older) == newer
+
+
+@pytest.mark.parametrize(
+    ("others", "message", "kept"),
+    [
+        (0, "m" * 3000, {"spec", "status", "nodes"}),
+        (220_000, "m", {"spec"}),
+        (250_000, "m", set()),
+        (conversion.ANNOTATIONS_MAX - 1, "m", set()),
+    ],
+)
+def test_what_an_annotation_cannot_hold_is_left_out_the_least_needed_first(
+    others: int, message: str, kept: set[str]
+) -> None:
+    """A server refuses annotations of more than 256 KiB, and with them the list of all networks in v1."""
+    older = to_v1(network(FULL, told(message), annotations={"a": "b" * others}))
+    assert size(older) <= conversion.ANNOTATIONS_MAX
+    assert json.loads(older["metadata"]["annotations"].get(ANNOTATION, "{}")).keys() == kept
+    assert "m" * 3000 not in older["metadata"]["annotations"].get(ANNOTATION, "")

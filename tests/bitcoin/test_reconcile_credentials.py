@@ -51,7 +51,7 @@ async def test_a_network_that_names_a_secret_uses_what_it_holds(scene: Scene) ->
 
 async def test_nodes_wait_for_a_secret_that_is_missing(scene: Scene) -> None:
     """Row B8: event and condition name it; no node starts with credentials that nobody chose."""
-    scene.apply(2, secret="rpc", paused=False)
+    scene.apply(2, secret="rpc")
     await scene.world.advance(100)
     assert scene.world.tracker.list(PODS, "demo") == []
     assert scene.condition("CredentialsAvailable") == ("False", "SecretNotFound")
@@ -62,7 +62,7 @@ async def test_nodes_wait_for_a_secret_that_is_missing(scene: Scene) -> None:
 
 async def test_a_secret_that_comes_later_is_found(scene: Scene) -> None:
     """Within ten seconds, although secrets are not watched; until then each look is a read and no write."""
-    scene.apply(2, secret="rpc", paused=False)
+    scene.apply(2, secret="rpc")
     await scene.world.settle()
     scene.world.clientset.clear_actions()
     await scene.world.advance(100)

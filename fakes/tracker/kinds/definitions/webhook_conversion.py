@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,8 @@ import msgspec
 
 from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.exchanges import Answered, Question
-from ctrlkit.fakes.tracker.refusals import plain_failure
+from ctrlkit.fakes.tracker.kinds.metadata import annotation_causes, label_causes
+from ctrlkit.fakes.tracker.refusals import Cause, plain_failure
 
 Plain = dict[str, Any]
 Object = Mapping[str, Any]
@@ -18,6 +19,12 @@ Object = Mapping[str, Any]
 _VERSIONS = ("v1", "v1beta1")
 _THEIRS = ("labels", "annotations")
 """What a webhook may change of the metadata."""
+
+_CHECKED: Mapping[str, tuple[str, Callable[[Plain | None, str], Iterable[Cause]]]] = {
+    "labels": ("metadata.labels", label_causes),
+    "annotations": ("metadata.annotation", annotation_causes),
+}
+"""Which rules they keep where it changes them, and how the server calls them."""
 
 _SAME = (("name", "name"), ("namespace", "namespace"), ("uid", "UID"))
 
@@ -99,6 +106,11 @@ class WebhookConversion:
             raise _Failed("returned invalid metadata: missing metadata in converted object")
         kept = {name: value for name, value in had.items() if name not in _THEIRS}
         theirs = {name: metadata[name] for name in _THEIRS if metadata.get(name)}
+        for name, (path, causes_of) in _CHECKED.items():
+            causes = [] if theirs.get(name) == had.get(name) else [*causes_of(theirs.get(name), path)]
+            if causes:
+                texts = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
+                raise _Failed(f"returned invalid metadata: {texts if len(causes) == 1 else f'[{texts}]'}")
         rest = {name: value for name, value in converted.items() if name not in ("kind", "apiVersion", "metadata")}
         return {"metadata": kept | theirs, **rest}
 

@@ -50,6 +50,11 @@ def convert(request: dict[str, Any]) -> list[dict[str, Any]]:
     return converted
 
 
+def with_annotations(request: dict[str, Any], annotations: dict[str, str]) -> list[dict[str, Any]]:
+    """Convert the size, and annotate what comes of it."""
+    return [{**one, "metadata": {**one["metadata"], "annotations": annotations}} for one in convert(request)]
+
+
 def machine(size: Any, name: str = "m") -> dict[str, Any]:
     return {"metadata": {"name": name, "namespace": "default"}, "spec": {"size": size, "note": "n"}}
 
@@ -126,12 +131,16 @@ START = "conversion webhook for demo.example/v1, Kind=Machine "
             [{"apiVersion": "demo.example/v2", "kind": "Machine", "metadata": {"name": "x"}}],
             f"{START}returned invalid object: must have the same name: m != x",
         ),
+        (
+            lambda request: with_annotations(request, {"a": "b" * 256 * 1024}),
+            f"{START}returned invalid metadata: metadata.annotation: Too long: may not be more than 262144 bytes",
+        ),
     ],
 )
 async def test_answers_that_do_not_convert_fail_in_a_servers_words(world: World, answer: object, text: str) -> None:
     client = (await converting(world)).client
     await client.create(V1, machine("3"))
-    world.webhooks.answer("demo/converter:443/convert", lambda request: answer)
+    world.webhooks.answer("demo/converter:443/convert", answer if callable(answer) else lambda request: answer)
     with pytest.raises(ApiError) as failed:
         await client.get(V2, "default/m")
     assert (failed.value.code, failed.value.message) == (500, text)
