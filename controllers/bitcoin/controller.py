@@ -14,9 +14,11 @@ from ctrlkit.manager import Manager
 NAME: Final = "bitcoin-controller"
 
 
-def build(manager: Manager, *, bitcoind: Bitcoind, workers: int = 5) -> Controller:
+def build(manager: Manager, *, bitcoind: Bitcoind, workers: int = 5, namespace: str = "") -> Controller:
     """
     Build the bitcoin controller with the informers of a manager, which then runs it and serves our conversions.
+
+    `namespace` is where its own pods are, which NetworkPolicies let in; empty where it does not know.
 
         async with RpcClient() as bitcoind:
             manager.add(build(manager, bitcoind=bitcoind))
@@ -26,6 +28,10 @@ def build(manager: Manager, *, bitcoind: Bitcoind, workers: int = 5) -> Controll
         manager.add_webhook(conversion)
     caches = Caches(manager)
     reconcile = BitcoinReconciler(
-        caches=caches, client=manager.client, recorder=manager.recorder(NAME), bitcoind=bitcoind
+        caches=caches,
+        client=manager.client,
+        recorder=manager.recorder(NAME),
+        bitcoind=bitcoind,
+        namespace=namespace,
     )
     return Controller(name=NAME, reconcile=reconcile, watches=caches.watches(), workers=workers)

@@ -77,7 +77,10 @@ DATA_VOLUME: Final = "data"
 """The volume with the chain: a claim, or a directory that goes with the pod."""
 
 CONTROLLER_LABELS: Final = {"app.kubernetes.io/name": "bitcoin-controller"}
-"""What the pods of the controller have, in whatever namespace."""
+"""What the pods of the controller have."""
+
+NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
+"""By which a server lets a namespace be selected by its name."""
 
 STARTUP_LIMIT_S: Final = 24 * 3600
 """How long a node may replay or reindex what it has before its container is started anew."""
@@ -128,15 +131,19 @@ def _refused(spec: Spec) -> Iterator[str]:
     yield from filter(None, (refused_value(spec, options_of(spec, group)) for group in groups_of(spec)))
 
 
-def desired_objects(network: BitcoinNetwork, state: ConfigState, images: Mapping[str, str]) -> list[Wanted]:
+def desired_objects(
+    network: BitcoinNetwork, state: ConfigState, images: Mapping[str, str], *, controller_namespace: str = ""
+) -> list[Wanted]:
     """
     Return what a network consists of, but for the Secrets; `images` has the image of each group.
+
+    `controller_namespace` is where the controller's own pods are; empty where it does not know.
 
     Errors  ValueError for a spec of which `refused_spec` tells.
     """
     objects: list[Wanted] = [(SERVICES, _service(network)), (BUDGETS, _budget(network))]
     if network.spec.network_policy is not None:
-        objects.append((POLICIES, _policy(network, network.spec.network_policy)))
+        objects.append((POLICIES, _policy(network, network.spec.network_policy, controller_namespace)))
     for group, nodes in groups_of(network.spec).items():
         objects.append((STATEFULSETS, _statefulset(network, state, group, nodes, images[group])))
     return objects
@@ -221,11 +228,12 @@ def _budget(network: BitcoinNetwork) -> Plain:
     return _object(network, BUDGETS, budget_name(name)) | {"spec": spec}
 
 
-def _policy(network: BitcoinNetwork, said: NetworkPolicy) -> Plain:
+def _policy(network: BitcoinNetwork, said: NetworkPolicy, controller_namespace: str) -> Plain:
     """A rule without peers would let everybody in, so what lets in nobody is left out."""
     spec, own = network.spec, {"podSelector": {"matchLabels": selector(network.metadata.name)}}
     rpc, p2p, zmq = ports_of(spec)
-    controller = {"namespaceSelector": {}, "podSelector": {"matchLabels": CONTROLLER_LABELS}}
+    place = {"matchLabels": {NAMESPACE_LABEL: controller_namespace}} if controller_namespace else {}
+    controller = {"namespaceSelector": place, "podSelector": {"matchLabels": CONTROLLER_LABELS}}
     nodes = {"from": [own, *to_plain(said.p2p_from)]} if CHAINS[spec.chain].is_meshed else {}
     rules: list[Plain] = [
         nodes | {"ports": [{"port": p2p}]},

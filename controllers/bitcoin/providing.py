@@ -78,7 +78,8 @@ class Provider:
     Errors  Blocked where an object cannot be created or used; those of the client.
     """
 
-    def __init__(self, *, caches: Caches, client: Client, recorder: EventRecorder) -> None:
+    def __init__(self, *, caches: Caches, client: Client, recorder: EventRecorder, namespace: str = "") -> None:
+        self._namespace = namespace
         self._caches = caches
         self._owned = OwnedObjects(
             services=caches.services.lister,
@@ -111,7 +112,7 @@ class Provider:
             return replace(_provided(network, seen, seen.statefulsets, None), trouble=trouble)
         running = running_images(network, seen.statefulsets, seen.pods)
         choice = choose_images(network, running)
-        objects = desired_objects(network, config, choice.images)
+        objects = desired_objects(network, config, choice.images, controller_namespace=self._namespace)
         wanted_objects = beside(network, objects, leftovers(network, seen.pods))
         ensured = await self._owned.ensure(network, wanted_objects, seen.statefulsets, seen.claims)
         await self._owned.prune(network, objects, seen.statefulsets)

@@ -82,11 +82,13 @@ class BitcoinReconciler:
     Owner   Whoever made `bitcoind` opens and closes it.
     """
 
-    def __init__(self, *, caches: Caches, client: Client, recorder: EventRecorder, bitcoind: Bitcoind) -> None:
+    def __init__(
+        self, *, caches: Caches, client: Client, recorder: EventRecorder, bitcoind: Bitcoind, namespace: str = ""
+    ) -> None:
         self._caches = caches
         self._client = client
         self._recorder = recorder
-        self._provider = Provider(caches=caches, client=client, recorder=recorder)
+        self._provider = Provider(caches=caches, client=client, recorder=recorder, namespace=namespace)
         self._troubles = Troubles(client)
         self._nodes = NodeCalls(bitcoind)
 

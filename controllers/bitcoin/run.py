@@ -19,6 +19,7 @@ from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.bitcoin.rpc import RpcClient
 from ctrlkit.client import Client, DryRun
+from ctrlkit.election import pod_namespace
 from ctrlkit.errors import (
     AlreadyExists,
     ApiError,
@@ -60,10 +61,18 @@ async def _ready(stack: AsyncExitStack, settings: Settings, workers: int) -> Man
     client = await stack.enter_async_context(connection)
     bitcoind = await stack.enter_async_context(RpcClient())
     manager = manager_from(settings, client)
-    manager.add(build(manager, bitcoind=bitcoind, workers=workers))
+    manager.add(build(manager, bitcoind=bitcoind, workers=workers, namespace=_own_namespace()))
     lease = None if manager.elector is None else manager.elector.lease
     await check_server(client, settings.namespaces, lease=lease)
     return manager
+
+
+def _own_namespace() -> str:
+    """Return the namespace of this pod; empty where this is none."""
+    try:
+        return pod_namespace()
+    except ConfigError:
+        return ""
 
 
 ANSWER_LIMIT_S: Final = 10.0

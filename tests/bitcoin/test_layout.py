@@ -236,6 +236,15 @@ def test_the_policy_lets_in_nodes_the_controller_and_who_is_named() -> None:
     assert body["ingress"][2] == {"from": [app], "ports": [{"port": 18332}, {"port": 28332}]}
 
 
+def test_a_controller_that_knows_its_namespace_lets_in_no_pods_of_others() -> None:
+    """Anybody may give a pod the controller's label in a namespace of his own."""
+    network = a_network(network_policy=NetworkPolicy())
+    bodies = desired_objects(network, STATE, images_of(network), controller_namespace="ops")
+    (policy_body,) = (body for _, body in bodies if body["kind"] == "NetworkPolicy")
+    (controller,) = policy_body["spec"]["ingress"][1]["from"]
+    assert controller["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "ops"}}
+
+
 def test_everybody_may_connect_to_nodes_of_a_public_chain() -> None:
     """And nobody else may use RPC, for all that."""
     network = a_network(chain=Chain.TESTNET4, network_policy=NetworkPolicy())

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from ctrlkit.bitcoin.controller import build
 from ctrlkit.fakes.cluster import Loop
 from ctrlkit.model import MergePatch, Options
-from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, STATEFULSETS, STORAGE_CLASSES
+from ctrlkit.model.kinds import NETWORK_POLICIES, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, STATEFULSETS, STORAGE_CLASSES
 from tests.bitcoin.memory import MemoryNodes
 from tests.bitcoin.scene import KEY, LIFE, NETWORKS, Scene, node, scene_with
 
@@ -106,6 +107,17 @@ async def test_a_claim_whose_size_is_written_otherwise_is_read_as_the_server_rea
         assert scene.world.tracker.get(PERSISTENT_VOLUME_CLAIMS, "demo/data-net-sts-0").at(
             "spec.resources.requests.storage"
         ) in (size, "20Gi")
+
+
+async def test_a_controller_in_a_pod_names_its_namespace_in_the_policies_of_networks() -> None:
+    """Those that it made before, outside of a pod, too."""
+    async with scene_with(MemoryNodes(), cluster=LIFE) as scene:
+        await scene.running(1, networkPolicy={})
+        await scene.world.crash(scene.manager)
+        scene.world.manage(lambda manager: build(manager, bitcoind=scene.bitcoind, namespace="ops"), name="again")
+        await scene.world.settle()
+        (controller,) = scene.world.tracker.get(NETWORK_POLICIES, "demo/net-np").at("spec.ingress")[1]["from"]
+        assert controller["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "ops"}}
 
 
 @pytest.mark.parametrize("spec", [{}, {"paused": True}, {"secret": "no-such-secret"}])
