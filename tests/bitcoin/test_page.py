@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import yaml
 
-from ctrlkit.bitcoin import asking, causes, credentials, event_reader, layout, mesh, owned
+from ctrlkit.bitcoin import asking, causes, credentials, event_reader, layout, mesh, owned, texts
 from ctrlkit.bitcoin.bitcoin_conf import DBCACHE_MIB, cli_arguments, refused_value
 from ctrlkit.bitcoin.layout import config_secret, desired_objects, groups_of
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, NodeOptions, NodeState, Spec, Storage
@@ -20,7 +20,7 @@ from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
 from ctrlkit.bitcoin.reasons import WARNINGS, Reason
 from ctrlkit.bitcoin.rotation import ConfigState, auth_line
 from ctrlkit.bitcoin.rpc import Credentials
-from ctrlkit.bitcoin.rules import LINE, LONGEST_NAMES, OWN_OPTION
+from ctrlkit.bitcoin.rules import EXTRA_MAX, LINE, LONGEST_NAMES, OWN_OPTION
 from ctrlkit.bitcoin.versions import BARRIERS, DEFAULT_IMAGE, chosen_image, options_of, version_of
 from ctrlkit.crd import definition_of
 from ctrlkit.fakes.clientset.clientset import FakeClientset
@@ -132,9 +132,10 @@ def test_numbers_are_those_of_the_code() -> None:
     assert rows["a start, with what it replays or reindexes"] == f"{layout.STARTUP_LIMIT_S // 3600} h"
     assert f"after {owned.GROW_RETRY_S / 60:g} minutes" in rows["a claim that may not grow"]
     assert f"together with that of a group {LONGEST_NAMES}" in rows["characters of a network's name"]
+    assert f"{EXTRA_MAX:,} characters in all" in rows["lines in `extra`"]
     within_s = causes.PLACED_WITHIN.total_seconds()
     assert rows["a pod may wait for its volume and its place"].startswith(f"{within_s:g} s")
-    assert f"Texts of others are cut at {causes.TEXT_MAX} characters" in PAGE
+    assert f"Texts of others are cut at {texts.TEXT_MAX} characters" in PAGE
     after, again, most = event_reader.EVENTS_AFTER_S, event_reader.EVENTS_AGAIN_S, event_reader.EVENTS_OBJECTS_MAX
     assert f"Events are read {after:g} s after" in PAGE
     assert f"then every {again:g} s, of at most {most} objects" in PAGE
