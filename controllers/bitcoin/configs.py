@@ -8,11 +8,12 @@ watched: the controller would have to read all of the cluster.
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ctrlkit.bitcoin.layout import config_in, config_secret
+from ctrlkit.bitcoin.layout import conf_key, config_in, config_secret
 from ctrlkit.bitcoin.names import config_name
 from ctrlkit.bitcoin.network import BitcoinNetwork
 from ctrlkit.bitcoin.objects import SECRETS, Secret
@@ -57,9 +58,12 @@ class ConfigStore:
         secret = await self._secret(network)
         return None if secret is None else config_in(secret)
 
-    async def write(self, network: BitcoinNetwork, state: ConfigState) -> None:
-        """See that the Secret holds this; nothing is sent where it does."""
+    async def write(self, network: BitcoinNetwork, state: ConfigState, *, kept: Iterable[str] = ()) -> None:
+        """See that the Secret holds this, and what groups that are `kept` mount; nothing is sent where it does."""
         body, secret = config_secret(network, state), await self._secret(network)
+        there = (secret.data if secret is not None else None) or {}
+        names = [name for name in map(conf_key, kept) if name in there]
+        body["data"] |= {name: b64encode(there[name]).decode() for name in names}
         wanted = {name: b64decode(value) for name, value in body["data"].items()}
         is_ours = secret is not None and secret.metadata.is_controlled_by(network.metadata)
         if secret is not None and is_ours and secret.data == wanted:

@@ -158,7 +158,7 @@ def config_secret(network: BitcoinNetwork, state: ConfigState) -> Plain:
         _USER: state.in_force.user,
         _PASSWORD: state.in_force.password,
         _AUTH: "\n".join(state.auth),
-        **{_conf_key(group): _conf(network.spec, group, state) for group in groups_of(network.spec)},
+        **{conf_key(group): _conf(network.spec, group, state) for group in groups_of(network.spec)},
     }
     data = {key: b64encode(value.encode()).decode() for key, value in values.items()}
     return _object(network, SECRETS, config_name(network.metadata.name)) | {"type": "Opaque", "data": data}
@@ -184,7 +184,8 @@ def _conf(spec: Spec, group: str, state: ConfigState) -> str:
     return bitcoin_conf(spec, options_of(spec, group), state.auth)
 
 
-def _conf_key(group: str) -> str:
+def conf_key(group: str) -> str:
+    """Return the key of a group's bitcoin.conf in the Secret NAME-config."""
     return f"{group}.conf"
 
 
@@ -306,7 +307,7 @@ def _template(network: BitcoinNetwork, state: ConfigState, group: str, image: st
 
 
 def _config_volume(network: str, group: str) -> Plain:
-    items = [{"key": _conf_key(group), "path": CONF_FILE.rpartition("/")[2]}]
+    items = [{"key": conf_key(group), "path": CONF_FILE.rpartition("/")[2]}]
     return {
         "name": "config",
         "secret": {"secretName": config_name(network), "items": items, "defaultMode": 0o440},

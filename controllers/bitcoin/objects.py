@@ -264,6 +264,12 @@ class Selector(Struct, frozen=True):
     match_labels: dict[str, str] = {}
 
 
+class ClaimRetention(Struct, frozen=True):
+    """What happens to the claims of a StatefulSet that is deleted."""
+
+    when_deleted: str = "Retain"
+
+
 class StatefulSetSpec(Struct, frozen=True):
     """What a StatefulSet makes; claims are made of `volume_claim_templates`, which cannot change."""
 
@@ -272,6 +278,7 @@ class StatefulSetSpec(Struct, frozen=True):
     selector: Selector = Selector()
     template: PodTemplate = PodTemplate()
     volume_claim_templates: tuple[dict[str, Any], ...] | None = None
+    persistent_volume_claim_retention_policy: ClaimRetention | None = None
 
 
 class StatefulSetStatus(Struct, frozen=True):

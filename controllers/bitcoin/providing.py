@@ -36,6 +36,7 @@ from ctrlkit.bitcoin.network import MAIN_GROUP, BitcoinNetwork, DeletionPolicy
 from ctrlkit.bitcoin.objects import StatefulSet
 from ctrlkit.bitcoin.owned import OwnedObjects
 from ctrlkit.bitcoin.reasons import Trouble
+from ctrlkit.bitcoin.removal import removal_of
 from ctrlkit.bitcoin.rotation import ConfigState, next_config
 from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.bitcoin.versions import DEFAULT_IMAGE, chosen_image, has_newer_default, options_of, refused_change
@@ -51,12 +52,14 @@ class Provided:
     """
     What nodes there are, and how they are called.
 
-    Shape   `members` are all nodes that the spec asks for, `replaceable` those that a rollout may be about.
+    Shape   `network`: the one that is seen to, where nodes that the spec has no more stay for now (removal.py), and
+            `removal` says why. `members` are all its nodes, `replaceable` those that a rollout may be about.
             `credentials` are those in force; None while no node has any. `trouble`: what is wrong with the Secret that
             is named. `secret`: the Secret with the credentials that are wanted. `port`: where the nodes take calls.
             `is_settled`: what makes pods is as the spec says, so one that is not updated has to be replaced.
     """
 
+    network: BitcoinNetwork
     members: tuple[Member, ...]
     port: int
     replaceable: tuple[Member, ...] = ()
@@ -67,6 +70,7 @@ class Provided:
     is_rotating: bool = False
     images: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
+    removal: str = ""
     newer_image: str = ""
     made_before: str = ""
 
@@ -102,27 +106,35 @@ class Provider:
         if network.spec.paused:
             running = running_images(network, seen.statefulsets, seen.pods)
             return replace(_provided(network, seen, seen.statefulsets, config), images=running)
+        removal = removal_of(network, seen.statefulsets, seen.pods, seen.claims)
+        now, network = removal.wanted, removal.network
+        left_alone = {statefulset_name(network.metadata.name, group) for group in removal.groups}
+        kept = tuple(one for one in seen.statefulsets if one.metadata.name in left_alone)
+        sets = tuple(one for one in seen.statefulsets if one.metadata.name not in left_alone)
         wanted = await self._credentials.read(network)
         trouble = wanted if isinstance(wanted, Trouble) else None
         if isinstance(wanted, Credentials):
             all_updated = config is not None and wanted != config.in_force and _all_updated(network, seen, config)
             config = next_config(config, wanted, salt=token_hex(_SALT_BYTES), all_updated=all_updated)
-            await self._configs.write(network, config)
+            await self._configs.write(now, config, kept=removal.groups)
         if config is None:  # no node may start with credentials that nobody chose
             return replace(_provided(network, seen, seen.statefulsets, None), trouble=trouble)
-        running = running_images(network, seen.statefulsets, seen.pods)
-        choice = choose_images(network, running)
-        objects = desired_objects(network, config, choice.images, controller_namespace=self._namespace)
-        wanted_objects = beside(network, objects, leftovers(network, seen.pods))
-        ensured = await self._owned.ensure(network, wanted_objects, seen.statefulsets, seen.claims)
-        await self._owned.prune(network, objects, seen.statefulsets)
+        running = running_images(now, sets, seen.pods)
+        choice = choose_images(now, running)
+        objects = desired_objects(now, config, choice.images, controller_namespace=self._namespace)
+        wanted_objects = beside(now, objects, leftovers(now, seen.pods))
+        ensured = await self._owned.ensure(now, wanted_objects, sets, seen.claims)
+        await self._owned.prune(now, objects, sets)
+        provided = _provided(network, seen, ensured.statefulsets + kept, config)
         return replace(
-            _provided(network, seen, ensured.statefulsets, config),
+            provided,
+            replaceable=tuple(one for one in provided.replaceable if one.group not in removal.groups),
             trouble=trouble,
-            is_settled=is_settled(network, ensured.statefulsets, config),
+            is_settled=is_settled(now, ensured.statefulsets, config),
             is_rotating=isinstance(wanted, Credentials) and wanted != config.in_force,
-            images=_taken(network, choice.images, running, seen.statefulsets, ensured.statefulsets),
+            images=_taken(now, choice.images, running, sets, ensured.statefulsets),
             refused="; ".join(filter(None, (choice.refused, ensured.refused))),
+            removal=removal.why,
             newer_image=choice.newer,
         )
 
@@ -138,6 +150,7 @@ class Provider:
         trouble = found if isinstance(found, Trouble) else None
         members = members_of(kept, seen.statefulsets, seen.pods, seen.claims)
         return Provided(
+            network=network,
             members=with_leftovers(kept, members, released(kept, seen.pods)),
             port=ports_of(kept.spec)[0],
             credentials=found if isinstance(found, Credentials) else None,
@@ -168,6 +181,7 @@ def _provided(
     left = leftovers(network, seen.pods)
     members = with_leftovers(network, members_of(network, statefulsets, seen.pods, seen.claims, config), left)
     return Provided(
+        network=network,
         members=members,
         port=ports_of(network.spec)[0],
         replaceable=replaceable(network, members, left),

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     NOT_KNOWN = "NotKnown"
     # UpToDate
     UP_TO_DATE = "UpToDate"
+    REMOVAL_WAITS = "RemovalWaits"
     NEWER_DEFAULT = "NewerDefault"
     MADE_BEFORE = "MadeBefore"
     # what somebody should hear of

@@ -129,6 +129,7 @@ class BitcoinReconciler:
             if isinstance(blocked, SecretTaken):
                 return RequeueAfter(SECRET_RETRY_S)
             raise
+        network = provided.network
         members = await self._troubles.told(network, seen, provided.members)
         absent = [member.name for member in members if not member.is_ready]
         mesh = mesh_of(network.spec, [member.name for member in members], absent=absent)
@@ -214,6 +215,7 @@ def _findings(provided: Provided, members: tuple[Member, ...], mesh: Mesh) -> Fi
         secret=provided.secret,
         is_rotating=provided.is_rotating,
         refused=provided.refused,
+        removal=provided.removal,
         newer_image=provided.newer_image,
         made_before=provided.made_before,
     )

@@ -66,9 +66,10 @@ class Findings:
     Shape   `members` are all nodes that the spec asks for, in its order, each with what its pod suffers from. `said`
             is what they said, by name, and `health` what follows from it. `images` are those of the groups. `blocked`:
             why a child of the network is missing; then nothing else was checked. `credentials`: why there are none.
-            `secret`: the Secret that has them. `refused`: why a change of the spec is not made. `newer_image`: the
-            controller's default, where the nodes run an older one. `made_before`: what an upgrade would bring to a
-            network whose StatefulSet is of an earlier version of the controller.
+            `secret`: the Secret that has them. `refused`: why a change of the spec is not made. `removal`: why nodes
+            that the spec has no more stay. `newer_image`: the controller's default, where the nodes run an older one.
+            `made_before`: what an upgrade would bring to a network whose StatefulSet is of an earlier version of the
+            controller.
     """
 
     members: tuple[Member, ...]
@@ -82,6 +83,7 @@ class Findings:
     secret: str = ""
     is_rotating: bool = False
     refused: str = ""
+    removal: str = ""
     newer_image: str = ""
     made_before: str = ""
     now: datetime = field(default_factory=clock.now)
@@ -341,6 +343,7 @@ def _progressing(network: BitcoinNetwork, findings: Findings) -> Iterator[Condit
     if findings.credentials is not None and not findings.said:
         trouble = _no_credentials(findings.credentials)
         yield _false(PROGRESSING, trouble.reason, trouble.message)
+    yield from _removal(PROGRESSING, findings)
     if step is not None and step.progress in _ROLLOUTS and not findings.made_before:
         yield _of_rollout(PROGRESSING, step, findings)
     for missing in _missing(network, findings):
@@ -451,6 +454,7 @@ def _up_to_date(network: BitcoinNetwork, findings: Findings) -> Iterator[Conditi
         yield _unknown(UP_TO_DATE, findings.blocked)
     if findings.refused:
         yield _false(UP_TO_DATE, Reason.CHANGE_REFUSED, _change_refused(findings))
+    yield from _removal(UP_TO_DATE, findings)
     if findings.made_before:
         yield _false(UP_TO_DATE, Reason.MADE_BEFORE, findings.made_before)
     if network.spec.paused:
@@ -497,6 +501,12 @@ def _with_cause(why: str, findings: Findings) -> str:
     waited_for = [one for one in findings.members if one.is_updated and findings.state(one) is not NodeState.AT_TIP]
     message = findings.message(waited_for[0]) if waited_for else ""
     return why if not message or message in why else f"{why}: {message}"
+
+
+def _removal(kind: str, findings: Findings) -> Iterator[Condition]:
+    if findings.removal:
+        condition = _true if kind == PROGRESSING else _false
+        yield condition(kind, Reason.REMOVAL_WAITS, findings.removal)
 
 
 def _no_credentials(trouble: Trouble) -> Trouble:
