@@ -110,6 +110,10 @@ class _Sample:
     at: float
     answers: Mapping[str, Answer]
 
+    def without(self, name: str) -> _Sample:
+        """Return it without a node that was down since: what it had says nothing of what it has to have."""
+        return _Sample(self.at, {other: said for other, said in self.answers.items() if other != name})
+
 
 @dataclass(slots=True)
 class _Network:
@@ -229,7 +233,9 @@ class NodeCalls:
                 node = _Remembered(member.uid, member.is_ready)
                 # Nodes may have run before this controller, so their connections are missed at once.
                 node.young_until = -math.inf if is_new else monotonic() + YOUNG_S
+                known.samples = tuple(sample.without(member.name) for sample in known.samples)
             elif member.is_ready and not node.is_ready:
+                known.samples = tuple(sample.without(member.name) for sample in known.samples)
                 node = replace(node, failures=0, error=None, due_at=-math.inf, young_until=monotonic() + YOUNG_S)
             node.is_ready = member.is_ready
             if is_another:

@@ -3,8 +3,9 @@ What the nodes of a network are doing, out of their pods and of what they said: 
 
 The tip of a network is that of its longest chain, as all nodes take the longest; chains of isolated nodes do not count
 unless all nodes are isolated. A node that just made or got a block is not behind the others, nor are they behind it:
-it has to have what the network had at an earlier time (`Visit.earlier`). Where nothing is known of earlier times the
-comparison is strict, so a new node is behind until it has the chain.
+it has to have what the network had at an earlier time (`Visit.earlier`). The comparison is strict for a node that was
+not heard then, so one that is new or was down is behind until it has the chain; and for one that sees no way to the
+node with the tip, as no block can be on its way.
 
 Connected is what the nodes see: the one that adds another says whether it is connected. A node that says nothing is no
 partition, and may be the link between two others that see it.
@@ -102,7 +103,7 @@ def assess(members: Sequence[Member], visit: Visit, mesh: Mesh) -> Health:
     }
     connections = _Connections.of(members, visit, mesh, answers)
     isolated = connections.isolated(answers, mesh)
-    tips = _Tips.of(answers, visit.earlier, isolated)
+    tips = _Tips.of(answers, visit.earlier, isolated, connections.joined)
     nodes = {
         member.name: _of_answer(member.name, answers, tips, isolated, mesh)
         if member.name in answers
@@ -133,6 +134,8 @@ class _Connections:
     seen: int
     wanted: int
     young: frozenset[str]
+    joined: Mapping[str, Collection[str]]
+    """Of each node those that it reaches over connections that are seen; empty where that is not known."""
 
     @classmethod
     def of(cls, members: Sequence[Member], visit: Visit, mesh: Mesh, answers: Mapping[str, Answer]) -> _Connections:
@@ -161,6 +164,7 @@ class _Connections:
             seen=sum((name, other) in seen or (other, name) in seen for name, other in told),
             wanted=len(told),
             young=visit.young,
+            joined={name: group for group in now for name in group} if mesh.is_kept else {},
         )
 
     def isolated(self, answers: Mapping[str, Answer], mesh: Mesh) -> dict[str, str]:
@@ -226,7 +230,10 @@ class _Tips:
     """A node that has the tip."""
 
     due: int
-    """The height that a node has to have by now."""
+    """The height that the network had earlier."""
+
+    may_wait: Collection[str]
+    """Nodes of which no more is asked, as they were heard earlier and are connected with the holder."""
 
     is_alone: bool
     """Only one of three or more nodes has the tip, and did not get it just now."""
@@ -238,7 +245,13 @@ class _Tips:
     """Nodes whose tip is the one that they had earlier."""
 
     @classmethod
-    def of(cls, answers: Mapping[str, Answer], earlier: Mapping[str, Answer], isolated: Collection[str]) -> _Tips:
+    def of(
+        cls,
+        answers: Mapping[str, Answer],
+        earlier: Mapping[str, Answer],
+        isolated: Collection[str],
+        joined: Mapping[str, Collection[str]],
+    ) -> _Tips:
         """Find the longest chain, now and earlier; of two as long, the one that more nodes have."""
         counted = {name: said for name, said in answers.items() if name not in isolated} or answers
         before = {name: earlier[name] for name in counted if name in earlier}
@@ -254,6 +267,7 @@ class _Tips:
             tip=counted[best].tip if best else "",
             holder=best,
             due=min(due, height),
+            may_wait=before.keys() & set(joined.get(best, answers)),
             is_alone=len(counted) > 2 and holders[counted[best].tip] == 1 and best in settled if best else False,
             is_surpassed=any(said.height > height for said in answers.values()),
             settled=settled,
@@ -272,7 +286,7 @@ def _of_answer(
         return NodeHealth(NodeState.ISOLATED, f"{isolated[name]}; see its log, and policies between the pods")
     if mesh.is_public and said.is_syncing:
         return NodeHealth(NodeState.BEHIND, "it downloads the chain")
-    if said.height < tips.due:
+    if said.height < (tips.due if name in tips.may_wait else tips.height):
         return NodeHealth(NodeState.BEHIND, f"it is at height {said.height}, {tips.holder} is at {tips.height}")
     forked = said.height == tips.height and said.tip != tips.tip
     if forked and {name, tips.holder} <= tips.settled:

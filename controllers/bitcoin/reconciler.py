@@ -176,9 +176,9 @@ class BitcoinReconciler:
 
     async def _are_as_cached(self, network: BitcoinNetwork, members: Iterable[Member]) -> bool:
         """
-        Whether the pods of nodes are on the server as the cache shows them.
+        Whether the pods of nodes are on the server as the cache showed them when the pass began.
 
-        A watch may stall, and what it does not show is then no part of the rule that keeps all but one node up. Asked
+        A watch may stall, and nodes take seconds to answer; what changed meanwhile is then no part of the rule that keeps all but one node up. Asked
         only before a pod is deleted, so that it costs nothing else.
         """
         meta = network.metadata
@@ -231,7 +231,8 @@ def _next_step(network: BitcoinNetwork, provided: Provided, findings: Findings) 
         return None
     names = {member.name for member in provided.replaceable}
     members = [member for member in findings.members if member.name in names]
-    return next_step(members, findings.health.at_tip, heights_seen(network.status, findings))
+    heights = heights_seen(network.status, findings)
+    return next_step(members, findings.health.at_tip, heights, findings.said)
 
 
 def _is_news(network: BitcoinNetwork, members: tuple[Member, ...]) -> bool:

@@ -7,13 +7,16 @@ restart of the controller, a change of the spec on the way, and a lost node need
 A node serves while its pod is ready, not being deleted, and the node at the tip.
 
 V-a  At most one node is down by our hand: a pod that is ready is deleted only while all pods of the network are, and
-     every one that has the new revision serves. A pod may be ready and its node not answer us: others may reach it.
+     every one that has the new revision serves. A pod may be ready and its node not answer us: others may reach it, so
+     it is deleted only while no node that has the old revision is known to be behind.
 V-b  So a majority serves throughout, as far as it is up to us: all but one; 1 of 2; of one node, 0.
 V-c  A pod without a claim, in which something ran, is deleted only while another node that serves has the height at
      which its node was last heard; one whose node was never heard is not.
 V-d  A revision with which a node does not come to the tip goes to that node, and to no other.
-V-e  Pods that are not ready and have an older revision come first, then nodes that are not at the tip. So a spec that
-     is corrected goes on at the node that its predecessor broke.
+V-e  Pods that are not ready and have an older revision come first; then nodes that answer and are not at the tip, the
+     lowest first; then those that do not answer, and those that do now and then. So a spec that is corrected goes on
+     at the node that its predecessor broke; and while parts of a network do not see each other, the longest chain stays
+     up.
 V-f  Once all nodes come to the tip with the new revision, all have it in the end, unless nobody but a person can say
      that a chain may be lost (V-c).
 """
@@ -24,7 +27,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ctrlkit.bitcoin.facts import Member
+from ctrlkit.bitcoin.facts import Member, Said
+from ctrlkit.bitcoin.rpc import Answer, Unsteady
 
 
 class Progress(StrEnum):
@@ -58,19 +62,25 @@ class Step:
     nodes: int = 0
 
 
-def next_step(members: Sequence[Member], at_tip: frozenset[str], heights: Mapping[str, int]) -> Step:
+def next_step(
+    members: Sequence[Member], at_tip: frozenset[str], heights: Mapping[str, int], said: Mapping[str, Said]
+) -> Step:
     """
     Return the next step of a rollout, over all groups of a network.
 
     `at_tip`: the names of the nodes that answered in this pass and are at the tip. `heights`: the height at which each
-    node was last heard, be it in this pass or before; one that was never heard is not in it.
+    node was last heard, be it in this pass or before; one that was never heard is not in it. `said`:
+    what each node said in this pass.
 
+    >>> from ctrlkit.bitcoin.rpc import Answer
     >>> old = [Member(name=f"net-sts-{at}", group="main", ordinal=at, uid=f"u{at}", is_ready=True) for at in range(3)]
-    >>> next_step(old, frozenset({"net-sts-0", "net-sts-1", "net-sts-2"}), {}).why
+    >>> answer = Answer(version=290100, agent="", height=7, tip="0f", is_syncing=False, connections=2, added={})
+    >>> said = {member.name: answer for member in old}
+    >>> next_step(old, frozenset(said), {}, said).why
     'replaces net-sts-2'
-    >>> next_step(old, frozenset({"net-sts-0", "net-sts-2"}), {}).why
+    >>> next_step(old, frozenset({"net-sts-0", "net-sts-2"}), {}, said).why
     'replaces net-sts-1'
-    >>> next_step(old, frozenset(), {}).progress
+    >>> next_step(old, frozenset(), {}, {}).progress
     <Progress.BLOCKED: 'Blocked'>
     """
     updated = sum(member.is_updated for member in members)
@@ -98,8 +108,9 @@ def next_step(members: Sequence[Member], at_tip: frozenset[str], heights: Mappin
         others = [heights.get(other.name, -1) for other in serving if other is not member]
         return height is not None and max(others, default=-1) >= height
 
-    not_ready = [member for member in outdated if not member.is_ready]
-    candidates = not_ready or [member for member in outdated if member not in serving] or outdated
+    turns = {member.name: _turn(member, at_tip, heights, said) for member in outdated}
+    outdated.sort(key=lambda member: turns[member.name])
+    candidates = [member for member in outdated if turns[member.name][0] == turns[outdated[0].name][0]]
     for member in filter(may_go, candidates):
         return step(Progress.REPLACING, f"replaces {member.name}", member)
     name = candidates[0].name
@@ -108,6 +119,21 @@ def next_step(members: Sequence[Member], at_tip: frozenset[str], heights: Mappin
         f"does not replace {name}, which has its chain in its pod alone, while no other node is at the tip and at its "
         f"height; add a node, or delete pod {name} if its chain may be lost",
     )
+
+
+def _turn(
+    member: Member, at_tip: frozenset[str], heights: Mapping[str, int], said: Mapping[str, Said]
+) -> tuple[int, int]:
+    """Return when a pod is to go: the less others lose with it, the sooner (V-e)."""
+    if not member.is_ready:
+        return 0, 0
+    match said.get(member.name):
+        case Answer():
+            return (4, 0) if member.name in at_tip else (1, heights.get(member.name, 0))
+        case Unsteady():
+            return 3, 0
+        case _:
+            return 2, 0
 
 
 def _because(member: Member) -> str:

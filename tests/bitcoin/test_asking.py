@@ -352,6 +352,19 @@ async def test_what_nodes_said_earlier_is_at_least_half_a_minute_old_and_without
     assert heights == [set(), set(), {0}, {0}, {0}, {5}, {5}, {5}, {5}]
 
 
+async def test_what_a_node_said_before_its_pod_was_replaced_or_not_ready_is_not_what_it_said_earlier(
+    network: Pass,
+) -> None:
+    """It says nothing of what the node has to have now; what the others said stands."""
+    await network.settled()
+    await network.visits(2 * EARLIER_S)
+    network.change(1, is_ready=False)
+    assert len((await network.visit()).earlier) == 3
+    network.change(1, is_ready=True)
+    network.change(2, uid="another")
+    assert set((await network.visit()).earlier) == {"net-sts-0"}
+
+
 async def test_what_is_remembered_goes_with_the_network_and_with_its_nodes(network: Pass) -> None:
     """A name that comes back begins anew."""
     network.fault(1, refuses=True)

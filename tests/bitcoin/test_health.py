@@ -147,6 +147,19 @@ def test_a_block_that_is_new_leaves_nobody_behind() -> None:
     assert (states(health), len(health.at_tip)) == ([AT_TIP] * 3, 3)
 
 
+def test_a_node_that_was_down_needs_all_that_the_network_has_now() -> None:
+    """It was not heard earlier; no other pod may be replaced before it has the chain."""
+    health = assessed(whole(9, 9, 8), earlier={"n-0": an_answer(7), "n-1": an_answer(7)})
+    assert states(health) == [AT_TIP, AT_TIP, BEHIND]
+
+
+def test_a_node_to_which_no_block_can_be_on_its_way_is_behind() -> None:
+    """Also while its connections are too new to be missed."""
+    said = {f"n-{at}": an_answer(height) for at, height in enumerate((9, 9, 8))}
+    health = assessed(linked(said, "01", "2"), earlier=earlier(7, 7, 7), young=frozenset({"n-2"}))
+    assert states(health) == [AT_TIP, AT_TIP, BEHIND]
+
+
 def test_a_node_that_stays_where_it_was_is_behind() -> None:
     """The others have gone on since, however fast."""
     assert states(assessed(whole(500, 480, 100), earlier=earlier(300, 300, 100))) == [AT_TIP, AT_TIP, BEHIND]

@@ -217,7 +217,7 @@ def test_for_any_leftovers_the_rollout_comes_to_its_end(nodes: int, ordinals: se
         members = legacy.with_leftovers(network(nodes=nodes), seen, pods)
         assert len({one.name for one in members}) == len(members) >= nodes
         at_tip = frozenset(one.name for one in members if one.is_ready)
-        step = next_step(legacy.replaceable(network(nodes=nodes), members, pods), at_tip, dict.fromkeys(at_tip, 0))
+        step = next_step(legacy.replaceable(network(nodes=nodes), members, pods), at_tip, dict.fromkeys(at_tip, 0), {})
         if step.delete is None:
             break
         assert len(at_tip) > 1

@@ -13,7 +13,7 @@ import pytest
 from ctrlkit.bitcoin import providing, versions
 from ctrlkit.fakes import Calls
 from ctrlkit.fakes.cluster import ALL, Image, Pull
-from ctrlkit.model import MergePatch
+from ctrlkit.model import MergePatch, Options
 from ctrlkit.model.kinds import EVENTS, PODS, SERVICES, STATEFULSETS
 from tests.bitcoin.memory import MemoryNodes
 from tests.bitcoin.scene import KEY, NETWORKS, SERVICE_KEY, Scene, node, scene_with
@@ -101,6 +101,19 @@ async def test_an_image_is_rolled_out_node_by_node_with_a_majority_at_the_tip() 
         assert scene.condition("UpToDate") == ("True", "UpToDate")
         assert scene.condition("Available") == ("True", "NodesConnected")
         assert _warnings(scene) == []
+
+
+async def test_no_pod_is_replaced_while_another_one_goes() -> None:
+    """Also if that happens after the pass began, in the seconds in which nodes answer."""
+    async with network_of(3) as scene:
+        for ordinal in range(3):
+            scene.nodes.faults[node(ordinal)].call_s = 2.0
+        scene.apply(3, version="29.3")
+        await scene.world.pass_time(1)
+        scene.world.tracker.delete(PODS, node(0), Options(grace_period_s=0))
+        await scene.world.pass_time(4)
+        assert serving(scene) >= {node(1), node(2)}
+        assert (await watch(scene, 300, to_the_end=True)).fewest >= 2
 
 
 async def test_what_is_changed_on_the_way_takes_the_place_of_what_was() -> None:

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.bitcoin.facts import Member
+from ctrlkit.bitcoin.facts import Member, Said
 from ctrlkit.bitcoin.rollout import Progress, Step, next_step
+from ctrlkit.bitcoin.rpc import Answer, NodeUnreachable, Unsteady
 from tests.support.effort import tries
 
 
@@ -25,10 +26,27 @@ def member(ordinal: int, **fields: object) -> Member:
     return Member(name=f"net-sts-{ordinal}", group="main", ordinal=ordinal, **shape)  # type: ignore[arg-type]
 
 
-def step(*members: Member, at_tip: set[int] | None = None, heights: dict[int, int] | None = None) -> Step:
+def answer(height: int = 0) -> Answer:
+    return Answer(
+        version=290100, agent="/Satoshi:29.1.0/", height=height, tip="0f", is_syncing=False, connections=1, added={}
+    )
+
+
+def step(
+    *members: Member,
+    at_tip: set[int] | None = None,
+    heights: dict[int, int] | None = None,
+    said: dict[int, Said] | None = None,
+) -> Step:
+    """By default those that are ready answer."""
     tips = {other.ordinal for other in members} if at_tip is None else at_tip
-    names = frozenset(f"net-sts-{ordinal}" for ordinal in tips)
-    return next_step(members, names, {f"net-sts-{ordinal}": height for ordinal, height in (heights or {}).items()})
+    answers = {member.ordinal: answer() for member in members if member.is_ready} | (said or {})
+    return next_step(
+        members,
+        frozenset(f"net-sts-{ordinal}" for ordinal in tips),
+        {f"net-sts-{ordinal}": height for ordinal, height in (heights or {}).items()},
+        {f"net-sts-{ordinal}": what for ordinal, what in answers.items()},
+    )
 
 
 def test_nodes_that_have_what_the_spec_says_need_nothing() -> None:
@@ -66,9 +84,23 @@ def test_a_corrected_spec_goes_on_at_the_node_that_was_broken() -> None:
 
 def test_a_ready_pod_whose_node_does_not_answer_waits_for_those_that_are_not_ready() -> None:
     """Others may reach it, and then it is one of the majority."""
-    lost = member(0, is_ready=False)
-    assert step(lost, member(1), member(2), at_tip={1}).delete == lost
-    assert step(member(0, is_updated=True), member(1), member(2), at_tip={0, 1}).delete == member(2)
+    lost, silent = member(0, is_ready=False), {2: NodeUnreachable("no answer")}
+    assert step(lost, member(1), member(2), at_tip={1}, said=silent).delete == lost
+    assert step(member(0, is_updated=True), member(1), member(2), at_tip={0, 1}, said=silent).delete == member(2)
+
+
+def test_a_node_that_is_known_to_be_behind_goes_before_one_that_does_not_answer() -> None:
+    """The one may serve others, and the other serves nobody; what answers now and then serves somebody."""
+    old, silent, unsteady = [member(at) for at in range(3)], NodeUnreachable("no answer"), Unsteady("now and then")
+    assert step(*old, at_tip={0}, said={2: silent}).delete == old[1]
+    assert step(*old, at_tip={0}, said={2: unsteady, 1: silent}).delete == old[1]
+    assert step(*old, at_tip={0, 1}, said={2: unsteady}).delete == old[2]
+
+
+def test_while_parts_of_a_network_do_not_see_each_other_the_longest_chain_stays_up() -> None:
+    """Then nobody is at the tip of all; the lowest goes first, and no other one until it is."""
+    assert step(member(0), member(1), at_tip=set(), heights={0: 10, 1: 12}).delete == member(0)
+    assert step(member(0, is_updated=True), member(1), at_tip=set(), heights={0: 10, 1: 12}).delete is None
 
 
 def test_the_only_node_is_restarted_if_its_chain_is_on_a_claim() -> None:
@@ -160,7 +192,8 @@ class Play:
         ]
         at_tip = frozenset(f"net-sts-{at}" for at in self.serving() if not self.nodes[at].hidden)
         heights = {f"net-sts-{at}": height for at, height in self.heard.items()}
-        return next_step(members, at_tip, heights)
+        answers = {at: answer(node.height) for at, node in enumerate(self.nodes) if node.runs and not node.hidden}
+        return next_step(members, at_tip, heights, {f"net-sts-{at}": what for at, what in answers.items()})
 
     def act(self) -> Step:
         """One pass, and the deletion that it asks for, with what must not be."""
@@ -172,13 +205,14 @@ class Play:
         assert str(node.pod or None) == found.delete.uid
         assert node.revision != self.wanted, "what is right was deleted"
         if at in serving:
-            assert all(other.runs for other in self.nodes), "a node was taken down while another one is"
+            down = [other for other in self.nodes if not self.serves(other) and not (other.runs and other.hidden)]
+            assert not down, "a node was taken down while another one is known to be"
+            answer = [other for other in self.nodes if self.serves(other) and not other.hidden]
+            assert node.hidden or len(answer) == len(self.nodes), "one was taken down while another did not answer"
             self.down_by_us.add(at)
         least = len(self.nodes) - 1 if len(self.nodes) < 3 else len(self.nodes) // 2 + 1
-        known = {other for other in serving if not self.nodes[other].hidden}
-        assert len(known - {at}) >= min(len(known), least), "less than a majority is left"
-        others_ready = sum(other.runs for other in self.nodes if other is not node)
-        assert not node.runs or others_ready >= least, "less than a majority is ready"
+        hidden = {other for other, node in enumerate(self.nodes) if node.runs and node.hidden}  # of these nobody knows
+        assert len({*serving, *hidden} - {at}) >= min(len(serving), least), "less than a majority is left"
         if not self.claims and node.ran:
             others = [self.nodes[other].height for other in serving if other != at]
             assert max(others, default=-1) >= self.heard.get(at, 0), "the only copy of a chain was deleted"

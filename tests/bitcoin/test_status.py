@@ -66,7 +66,7 @@ def found(network: BitcoinNetwork, *members: Member, said: Mapping[str, Said] | 
     mesh = mesh_of(network.spec, [one.name for one in members])
     health = assess(members, visit, mesh)
     heights = {name: answer.height for name, answer in visit.said.items() if isinstance(answer, Answer)}
-    step = next_step(members, health.at_tip, heights)
+    step = next_step(members, health.at_tip, heights, visit.said)
     facts: dict[str, Any] = {"said": visit.said, "health": health, "topology": mesh.topology, "step": step}
     return Findings(members=members, **(facts | {"secret": "net-credentials"} | more))
 
