@@ -365,6 +365,7 @@ class CommonWorld:
                 f"restart {type(manager).__name__}: it was not stopped or crashed, or not started by manage(); "
                 "end it first, or start another one"
             )
+        del self._gone[manager]  # with all its caches
         self.trace.note(f"{running.name} restarted")
         return running.restart()
 
