@@ -178,8 +178,8 @@ class BitcoinReconciler:
         """
         Whether the pods of nodes are on the server as the cache showed them when the pass began.
 
-        A watch may stall, and nodes take seconds to answer; what changed meanwhile is then no part of the rule that keeps all but one node up. Asked
-        only before a pod is deleted, so that it costs nothing else.
+        A watch may stall, and nodes take seconds to answer; what is not seen is no part of the rule that keeps all but
+        one node up. Asked only before a pod is deleted, so that it costs nothing else.
         """
         meta = network.metadata
         label = f"{NETWORK_LABEL}={meta.name}"

@@ -69,16 +69,16 @@ def next_step(
     Return the next step of a rollout, over all groups of a network.
 
     `at_tip`: the names of the nodes that answered in this pass and are at the tip. `heights`: the height at which each
-    node was last heard, be it in this pass or before; one that was never heard is not in it. `said`:
-    what each node said in this pass.
+    node was last heard, be it in this pass or before; one that was never heard is not in it. `said`: what
+    each node said in this pass.
 
     >>> from ctrlkit.bitcoin.rpc import Answer
     >>> old = [Member(name=f"net-sts-{at}", group="main", ordinal=at, uid=f"u{at}", is_ready=True) for at in range(3)]
     >>> answer = Answer(version=290100, agent="", height=7, tip="0f", is_syncing=False, connections=2, added={})
     >>> said = {member.name: answer for member in old}
-    >>> next_step(old, frozenset(said), {}, said).why
+    >>> next_step(old, frozenset(said), dict.fromkeys(said, 7), said).why
     'replaces net-sts-2'
-    >>> next_step(old, frozenset({"net-sts-0", "net-sts-2"}), {}, said).why
+    >>> next_step(old, frozenset({"net-sts-0", "net-sts-2"}), dict.fromkeys(said, 7), said).why
     'replaces net-sts-1'
     >>> next_step(old, frozenset(), {}, {}).progress
     <Progress.BLOCKED: 'Blocked'>
