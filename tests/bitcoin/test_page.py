@@ -130,6 +130,7 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"had {asking.EARLIER_S:g} s before" in rows["a node is behind"]
     assert f"fails {asking.FALLS_MAX} times within {asking.STEADY_S:g} s" in PAGE
     assert rows["a start, with what it replays or reindexes"] == f"{layout.STARTUP_LIMIT_S // 3600} h"
+    assert f"more than {asking.NEWS_MAX} times" in PAGE
     assert f"after {owned.GROW_RETRY_S / 60:g} minutes" in rows["a claim that may not grow"]
     assert f"together with that of a group {LONGEST_NAMES}" in rows["characters of a network's name"]
     assert f"{EXTRA_MAX:,} characters in all" in rows["lines in `extra`"]
