@@ -34,6 +34,9 @@ from ctrlkit.model import AnyResource, ObjectKey, PartialObjectMetadata, Record
 KINDS: Final[tuple[AnyResource, ...]] = (BITCOIN_NETWORKS, SERVICES, STATEFULSETS, PODS, CLAIMS, BUDGETS, POLICIES)
 """The kinds that are cached."""
 
+BATCH_S: Final = 0.1
+"""Seconds in which changes of the objects of a network are gathered: pods come, and become ready, several at once."""
+
 _BY_NETWORK: Final = "network"
 _to_set: Final = to_owner(STATEFULSETS)
 
@@ -90,7 +93,8 @@ class Caches:
         """
         of_network = generation_changed | annotations_changed
         own = Watch(self.networks, to_self, predicate=of_network, forgets_failures=generation_changed)
-        return [own, *(Watch(informer, self._to_network(of)) for informer, of in self._networks_of.items())]
+        ours = self._networks_of.items()
+        return [own, *(Watch(informer, self._to_network(of), batch_s=BATCH_S) for informer, of in ours)]
 
     def _to_network(self, network_of: _NetworkOf) -> Callable[[Record[Any]], Iterable[ObjectKey]]:
         def keys(record: Record[Any]) -> Iterable[ObjectKey]:

@@ -4,7 +4,7 @@ Reconciles a network: sees to its objects, asks its nodes, connects them, and ro
     1 read          what the caches show of it
     2 credentials   those that are wanted, in force, and accepted
     3 objects       created, repaired, and removed where the spec lost them
-    4 status        before any node is called, where it tells something new
+    4 status        before any node is called, where the spec is new; of new pods where the nodes take long to answer
     5 ask           all nodes at once, and
     6 connect       those that are to know each other, in one budget of time for both
     7 assess        which nodes are connected, and at the tip
@@ -33,7 +33,8 @@ before a StatefulSet that has its digest, and credentials come into force in it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -68,6 +69,9 @@ CHECK_S: Final = 60.0
 
 LEAST_S: Final = 1.0
 """Least seconds between two passes that no change asks for."""
+
+TELL_AFTER_S: Final = 0.5
+"""Seconds that nodes have to answer before the status tells of new pods without their answers."""
 
 SECRET_RETRY_S: Final = 10.0
 """Seconds until a Secret that was missing, incomplete or of somebody else is read again."""
@@ -134,12 +138,17 @@ class BitcoinReconciler:
         absent = [member.name for member in members if not member.is_ready]
         mesh = mesh_of(network.spec, [member.name for member in members], absent=absent)
         findings = _findings(provided, members, mesh)
-        if _is_news(network, members):
+
+        async def tell_first() -> None:
             heard = _with_visit(findings, self._nodes.remembered(network.metadata.key, members), mesh)
             await report.write(status_of(network, replace(heard, step=_next_step(network, provided, heard))))
+
+        if network.status.observed_generation != network.metadata.generation:
+            await tell_first()
         again_s = self._troubles.again_s(network.metadata.key)
         if provided.credentials is not None:
-            visit = await self._visit(network, provided, members, mesh)
+            visiting = self._visit(network, provided, members, mesh)
+            visit = await (_in_time(visiting, tell_first) if _shows_others(network, members) else visiting)
             findings = await self._roll_out(network, provided, _with_visit(findings, visit, mesh), report)
             again_s = min(again_s, visit.again_s)
         await report.write(status_of(network, findings))
@@ -235,12 +244,24 @@ def _next_step(network: BitcoinNetwork, provided: Provided, findings: Findings) 
     return next_step(members, findings.health.at_tip, heights, findings.said)
 
 
-def _is_news(network: BitcoinNetwork, members: tuple[Member, ...]) -> bool:
-    """Whether the status is of an older spec, or shows other pods."""
-    status = network.status
-    told = [(node.node_name, node.ready, node.ip) for node in status.nodes]
-    have = [(member.name, member.is_ready, member.address) for member in members]
-    return status.observed_generation != network.metadata.generation or told != have
+def _shows_others(network: BitcoinNetwork, members: tuple[Member, ...]) -> bool:
+    """Whether the status shows other pods than there are."""
+    told = [(node.node_name, node.ready, node.ip) for node in network.status.nodes]
+    return told != [(member.name, member.is_ready, member.address) for member in members]
+
+
+async def _in_time(visiting: Coroutine[Any, Any, Visit], tell: Callable[[], Awaitable[None]]) -> Visit:
+    """Finish a visit; where it takes longer than TELL_AFTER_S, tell what is known without it meanwhile."""
+    visit = asyncio.ensure_future(visiting)
+    try:
+        await asyncio.wait((visit,), timeout=TELL_AFTER_S)
+        if not visit.done():
+            await tell()
+        return await visit
+    finally:
+        if not visit.done():
+            visit.cancel()
+            await asyncio.wait((visit,))
 
 
 def _next_look(findings: Findings, again_s: float) -> Outcome:
