@@ -18,6 +18,7 @@ from ctrlkit.fakes.tracker.cel.values import Optional
 from ctrlkit.fakes.tracker.schema.field_paths import field_path
 
 RULES = "x-kubernetes-validations"
+_HELD_MAX = 256
 SELF_TYPE = "selfType"
 """What the type of an object is called in messages; a server adds a number that differs each time."""
 
@@ -40,7 +41,8 @@ class Rule:
     A rule and its message.
 
     Shape   `problem` and `message_problem` are the server's words about expressions that cannot be used, else empty;
-            `program` is None where there is a problem, or no rule.
+            `program` is None where there is a problem, or no rule. `held`: values that the rule holds of, as JSON, and
+            what that cost; a rule that looks at what was before has none.
     """
 
     def __init__(self, rule: Node, node: Node, decl: Decl) -> None:
@@ -54,6 +56,7 @@ class Rule:
         self.message_problem: str = ""
         self.program: Expression | None = None
         self.message_program: Expression | None = None
+        self.held: dict[bytes, int] = {}
         if not self.source:
             return
         try:
@@ -81,6 +84,12 @@ class Rule:
         except InstantiationError as error:
             raise WrongExpression(f"{what or 'program '}instantiation failed: {error}") from None
         return Expression(program, highest_cost(checked, decl), "oldSelf" in checked.names)
+
+    def remember(self, value: bytes, cost: int) -> None:
+        """Remember that the rule holds of a value: it is asked again at each write, also at one of the status."""
+        if len(self.held) >= _HELD_MAX:
+            self.held.clear()
+        self.held[value] = cost
 
     def old_value(self, old: Any, decl: Decl) -> Any:
         """Return the value of `oldSelf` for what was there before, None if nothing was."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from ctrlkit.fakes.tracker.cel.rules import RULES, SELF_TYPE, Expression, Rule
 from ctrlkit.fakes.tracker.cel.schemas import Decl, Node, declared, escaped
 from ctrlkit.fakes.tracker.cel.values import OutOfBudget
@@ -19,6 +21,7 @@ OBJECT_BUDGET = 10_000_000
 _MESSAGE_MAX = 5 * 1024
 _NO_MORE = "no further validation rules will be run"
 _OUT = f"validation failed due to running out of cost budget, {_NO_MORE}"
+_REMEMBERED_BYTES_MAX = 4096
 _EMBEDDED = "x-kubernetes-embedded-resource"
 
 
@@ -171,11 +174,12 @@ class _Level:
         """Add a cause for each rule that a value breaks. Errors: _Stopped when the budget is used up."""
         if value.new is None:
             return
+        text = _text_of(value.new) if self.rules else b""
         for rule in self.rules:
             if rule.problem:
                 review.causes.append(self._typed(value, f"rule compile error: {rule.problem}"))
             if rule.program and (rule.optional_old or value.old is not None or not rule.uses_old):
-                self._apply(review, rule, rule.program, value)
+                self._apply(review, rule, rule.program, value, text)
         for one in self.every:
             one.review(review, replace(value, ratchet=_Ratchet(None, value.ratchet.above)))
         for level, below in self._below(value):
@@ -201,14 +205,18 @@ class _Level:
                 path = f"{value.path}.{name}" if value.path else name
                 yield level, _Value(path, inner, before.get(name), value.ratchet.key(name))
 
-    def _apply(self, review: _Review, rule: Rule, expression: Expression, value: _Value) -> None:
+    def _apply(self, review: _Review, rule: Rule, expression: Expression, value: _Value, text: bytes) -> None:
+        held = rule.held.get(text)
+        if held is not None and held <= review.left:
+            review.left -= held
+            return
         before = rule.old_value(value.old, self.decl)
         found, problem = None, ""
         try:
             found, cost, problem = expression.program.evaluate(value.new, before)
         except OutOfBudget as error:
-            text = f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: "
-            review.stop(self._typed(value, text + rule.shown()))
+            said = f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: "
+            review.stop(self._typed(value, said + rule.shown()))
         else:
             review.spend(cost, self._typed(value, _OUT))
         if isinstance(value.new, float) and self.node.get("type") == "integer":
@@ -217,12 +225,13 @@ class _Level:
             review.causes.append(self._typed(value, _problem(problem, rule)))
         elif found is not True:
             said = self._message(review, rule, value)
-            text = said or rule.message or f"failed rule: {rule.source}"
-            cause = self._broken(rule, value, text)
+            cause = self._broken(rule, value, said or rule.message or f"failed rule: {rule.source}")
             if rule.uses_old or not value.ratchet.holds():
                 review.causes.append(cause)
             else:
                 review.warn(f"{cause.field}: {cause.message}")
+        elif text and not rule.uses_old:
+            rule.remember(text, cost)
 
     def _typed(self, value: _Value, text: str) -> Cause:
         return Cause.wrong(value.place, self.node.get("type") or "", text)
@@ -260,6 +269,15 @@ class _Level:
             return ""
         text = text.strip()
         return "" if "\n" in text or len(text.encode()) > _MESSAGE_MAX else text
+
+
+def _text_of(value: Any) -> bytes:
+    """Return a value as what rules hold of it is remembered by; empty for one that is too long, or not of JSON."""
+    try:
+        text = msgspec.json.encode(value)
+    except (TypeError, ValueError, OverflowError):
+        return b""
+    return text if len(text) <= _REMEMBERED_BYTES_MAX else b""
 
 
 def _problem(problem: str, rule: Rule) -> str:
