@@ -51,7 +51,7 @@ class Core:
 
     def foresee(self, served: Strategy, plain: Mapping[str, Any]) -> None:
         """Ask the webhook that converts an object which is about to be written. Errors: Unanswered."""
-        if served.forms is not None:
+        if served.forms is not None and served.forms.asks:
             served.forms.foresee(untyped(plain), served.resource.version)
 
     def served(self, resource: AnyResource) -> Strategy:

@@ -108,7 +108,7 @@ def problems(value: Any, node: Node, path: str = "") -> Iterator[str]:
             wrong = _scalar_problem(value, node)
             if wrong:
                 yield f"{path}: {wrong}"
-        case Kind.MAP if isinstance(value, Mapping):
+        case Kind.MAP if type(value) is dict or isinstance(value, Mapping):
             yield from _field_problems(value, node, path)
         case Kind.LIST if isinstance(value, list):
             yield from _item_problems(value, node, path)
@@ -141,7 +141,8 @@ def _item_problems(items: list[Any], node: Node, path: str) -> Iterator[str]:
             if step in seen:
                 yield f"{path}: duplicate entries for key {path_text((step,))}"
             seen.add(step)
-        yield from problems(item, node.other or node, path + path_text((step,)))
+        for problem in problems(item, node.other or node):
+            yield path + path_text((step,)) + problem
 
 
 def _missing_key(item: Any, node: Node) -> str:

@@ -161,7 +161,7 @@ def _converted(value: Any, read_number: Callable[[float], float]) -> Any:
         return read_number(value) if kind is int or kind is float else value
     converted: Any = None
     for place, inner in places:
-        if type(inner) in _UNCONVERTED:
+        if type(inner) in _UNCONVERTED or (type(inner) is dict and not inner):
             continue
         read = _converted(inner, read_number)
         if read is not inner:

@@ -84,7 +84,7 @@ class ValueRules:
     ['Invalid value: 0: n in body should be greater than or equal to 1']
     """
 
-    __slots__ = ("__dict__", "_children", "format", "node", "types")
+    __slots__ = ("__dict__", "_children", "_fit", "format", "node", "types")
 
     def __init__(self, node: Node) -> None:
         self.node: Node = node
@@ -94,6 +94,7 @@ class ValueRules:
             self.types = ("integer", "string")
         self.format: str = known_format(self.types, node.get("format") or "")
         self._children: dict[str, ValueRules] = {}
+        self._fit: dict[str, int] = {}
 
     # ---- the nodes below ---------------------------------------------------------------------------------------------
 
@@ -165,7 +166,18 @@ class ValueRules:
         if type(value) is dict:
             found.count += 1
             self._check_object(found, value, path, old)
+        elif type(value) is str and not found.causes and len(value) <= _FIT_LENGTH_MAX:
+            if len(self._fit) >= _FIT_MAX:
+                self._fit.clear()
+            self._fit[value] = found.count
         return found
+
+    def _counted(self, value: Any) -> int:
+        """What is counted for a value of which it is known that it fits; 0 for one that has to be checked."""
+        kind = type(value)
+        if kind in self._plain_counts:
+            return self._plain_counts[kind]
+        return self._fit.get(value, 0) if kind is str else 0
 
     def _check_null(self, found: Found, path: str) -> None:
         if self.types and not self.node.get("nullable"):
@@ -289,8 +301,8 @@ class ValueRules:
                 continue
             child = self.child(name)
             if child is not None:
-                if type(inner) in child._plain_counts:
-                    found.count += child._plain_counts[type(inner)]
+                if counted := child._counted(inner):
+                    found.count += counted
                     continue
                 here = f"{path}.{name}" if path or name not in known else name
                 was = old.key(name) if old is not None and (path or name not in ("apiVersion", "kind")) else None
@@ -311,6 +323,10 @@ _CHECKS: Mapping[type, Callable[[ValueRules, Found, Any, str, Correlated | None]
     list: ValueRules.check_list,
 }
 
+
+_FIT_MAX = 1024
+_FIT_LENGTH_MAX = 256
+"""How many texts a node remembers as ones that fit, and how long they are at most."""
 
 _SAYS_NOTHING = frozenset({"type", "description", "title", "default", "example", "nullable"})
 _COUNTS: Mapping[type, int] = {str: 7, bool: 6}

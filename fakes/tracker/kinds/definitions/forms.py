@@ -76,9 +76,8 @@ class Forms:
         return self.convert is not unconverted and not self._is_single
 
     def foresee(self, plain: Object, version: str) -> None:
-        """Convert an object that is about to be written, there and back. Errors: Unanswered, for the last time."""
-        if self.asks:
-            self.read(self.stored(plain, version), version)
+        """Convert what is about to be written, there and back, if a webhook does. Errors: Unanswered, the last time."""
+        self.read(self.stored(plain, version), version)
 
     def is_as_stored(self, version: str) -> bool:
         """Whether every object is shown at a version as it is stored."""
