@@ -43,6 +43,30 @@ async def test_the_status_follows_the_pods(scene: Scene) -> None:
     assert _ready(scene) == [False, True]
 
 
+async def test_a_network_becomes_available_in_few_passes_and_writes(scene: Scene) -> None:
+    """Pods that come together are told together, with what their nodes answer."""
+    scene.apply(3)
+    await scene.world.settle()
+    await scene.run_pods()
+    assert scene.condition("Available")[0] == "True"
+    assert scene.passes <= 5
+    assert scene.world.clientset.writes.count(STATUS) <= 4
+
+
+async def test_new_pods_are_told_of_before_nodes_that_take_long_have_answered(scene: Scene) -> None:
+    """They are shown as ready a second later, and by the end of the visit with what was answered."""
+    scene.apply(2)
+    await scene.world.settle()
+    scene.nodes.faults[node(0)].call_s = 4.9
+    scene.run_pod(0)
+    scene.run_pod(1)
+    await scene.pass_time(1)
+    assert _ready(scene) == [True, True]
+    assert {one["state"] for one in scene.network.at("status.nodes")} == {"Starting"}
+    await scene.pass_time(20)
+    assert "AtTip" in {one["state"] for one in scene.network.at("status.nodes")}
+
+
 async def test_the_conditions_tell_how_far_the_network_is(scene: Scene) -> None:
     """Available when all nodes are ready and connected; Progressing until then."""
     scene.apply(2)

@@ -67,6 +67,17 @@ def test_what_is_unchanged_is_let_pass_with_a_warning() -> None:
     assert said(validator, {"name": "longer"}, old["spec"]) == [("spec.name", 'Invalid value: "longer": short')]
 
 
+def test_what_is_known_of_a_value_says_nothing_of_another_or_of_a_change() -> None:
+    """A value that was looked at before is refused where it comes after another, and so is one that differs in kind."""
+    rules = [{"rule": "self > 1", "message": "is small"}, {"rule": "self >= oldSelf", "message": "grows"}]
+    validator = Validator(schema({"size": {**NUMBER, "x-kubernetes-validations": rules}}))
+    for _ in range(2):
+        assert said(validator, {"size": 5}) == []
+        assert said(validator, {"size": 1}) == [("spec.size", "Invalid value: 1: is small")]
+        assert said(validator, {"size": 5}, {"size": 9}) == [("spec.size", "Invalid value: 5: grows")]
+        assert said(validator, {"size": 5.0}) != []
+
+
 def test_the_rules_of_an_object_have_one_budget() -> None:
     """When it is used up, one cause says so, and no rule is looked at any more."""
     rule = {"rule": "self.l.all(a, self.l.all(b, a + b >= 0))"}
