@@ -162,7 +162,18 @@ class CustomSchema:
             return None
         from ctrlkit.fakes.tracker.cel.validator import Validator  # noqa: PLC0415  # only schemas with rules need it
 
-        return Validator(self.openapi)
+        schema = msgspec.json.encode(self.openapi)
+        found = _VALIDATORS.get(schema)
+        if found is None:
+            if len(_VALIDATORS) >= _VALIDATORS_MAX:
+                _VALIDATORS.clear()
+            found = _VALIDATORS[schema] = Validator(self.openapi)
+        return found
+
+
+_VALIDATORS_MAX = 16
+_VALIDATORS: dict[bytes, Validator] = {}
+"""By the JSON of their schema, for all servers of a process: to compile the rules takes longer than to keep to them."""
 
 
 def has_expressions(node: Node) -> bool:
