@@ -1,12 +1,13 @@
 """
 What a thousand bitcoin networks of three nodes cost, each from its making until it is available.
 
-Budget   45 ms for a network today, with the API server and the StatefulSets' controller that are simulated in the same
-         process; the goal is 15 ms. Among three hundred a network costs the same as among a hundred.
+Budget   15 ms for a network, with the API server and the StatefulSets' controller that are simulated in the same
+         process; it is missed, by a factor of two: 32 ms were measured, of 100. Among three hundred a network costs the
+         same as among a hundred.
 Sketch   A network is made of two Secrets, a Service, a budget and a StatefulSet; its three pods get claims, addresses
-         and become ready. That is 7 passes and 20 calls of the controller, of which 5 write a status and 3 an Event,
-         and as many writes of the cluster. A call costs some 500 us on the simulated server, two thirds of all, most of
-         it in server-side apply and in the rules of the definition; the passes themselves cost less than 5 ms.
+         and become ready. That is 4 passes of the controller and 4 statuses, and as many writes of the cluster: 69,000
+         calls of functions, some 53 of which are requests that cost 37,000 on the simulated server. Of these the
+         statuses take a quarter of all, the StatefulSets' controller a fifth, what a pass computes a tenth.
 Method   One World each; all networks are made at once, and pods are run in the order in which they come. Processor
          time, because it is the same whatever else the machine does.
 """
@@ -38,7 +39,7 @@ def cases() -> list[Case | Figure]:
     """One figure for a network, and that it does not depend on how many there are."""
     return [
         Figure(
-            name="networks: a bitcoin network of three, of 1,000", take=lambda: _run_ms(MANY), unit="ms", budget=45.0
+            name="networks: a bitcoin network of three, of 1,000", take=lambda: _run_ms(MANY), unit="ms", budget=15.0
         ),
         Figure(
             name="networks: a bitcoin network of three, of 300 against 100",

@@ -4,7 +4,8 @@ What a test with our fakes costs: the first import, a whole story of the bitcoin
 Budget   250 ms for `import ctrlkit.fakes` and a first World in a new process; 30 ms for the median story (a network is
          made, its pods become ready, its nodes are meshed, it is scaled up and down, and deleted); a write that 20
          watches are told of costs the same among 10,000 objects as among 100.
-Sketch   The story is about 60 calls and 40 reconciles of some 200 us each.
+         The story misses its budget: 104 ms were measured since networks have storage and rollouts.
+Sketch   The story was about 60 calls and 40 reconciles of some 200 us each.
 Method   Fresh processes, the best of them, for the import; for the story the median of a batch, logs kept as pytest
          keeps them, and the best of some batches, because what else the machine does only adds; for the tracker a write
          and its delivery to all watches.

@@ -211,7 +211,7 @@ class _Level:
             review.left -= held
             return
         before = rule.old_value(value.old, self.decl)
-        found, problem = None, ""
+        found, cost, problem = None, 0, ""
         try:
             found, cost, problem = expression.program.evaluate(value.new, before)
         except OutOfBudget as error:
