@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import yaml
 
-from ctrlkit.bitcoin import asking, causes, credentials, event_reader, layout, mesh, owned, texts
+from ctrlkit.bitcoin import asking, caches, causes, credentials, event_reader, layout, mesh, owned, reconciler, texts
 from ctrlkit.bitcoin.bitcoin_conf import DBCACHE_MIB, cli_arguments, refused_value
 from ctrlkit.bitcoin.layout import config_secret, desired_objects, groups_of
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, NodeOptions, NodeState, Spec, Storage
@@ -129,6 +129,8 @@ def test_numbers_are_those_of_the_code() -> None:
     assert rows["a new connection is waited for"].startswith(f"{asking.YOUNG_S:g} s")
     assert f"had {asking.EARLIER_S:g} s before" in rows["a node is behind"]
     assert f"fails {asking.FALLS_MAX} times within {asking.STEADY_S:g} s" in PAGE
+    assert rows["changes of a network's pods, claims and other objects"] == f"are gathered for {caches.BATCH_S:g} s"
+    assert rows["new pods are told of without what their nodes answer"] == f"after {reconciler.TELL_AFTER_S:g} s"
     assert rows["a start, with what it replays or reindexes"] == f"{layout.STARTUP_LIMIT_S // 3600} h"
     assert f"more than {asking.NEWS_MAX} times" in PAGE
     assert f"after {owned.GROW_RETRY_S / 60:g} minutes" in rows["a claim that may not grow"]
