@@ -67,7 +67,7 @@ from ctrlkit.bitcoin.objects import (
 )
 from ctrlkit.bitcoin.rotation import ConfigState
 from ctrlkit.bitcoin.rpc import Credentials
-from ctrlkit.bitcoin.versions import options_of
+from ctrlkit.bitcoin.versions import agent_of, newest_of, options_of
 from ctrlkit.model import AnyResource, digest, to_plain
 
 CONFIG_DIGEST: Final = f"{GROUP}/config"
@@ -463,4 +463,28 @@ def running_images(network: BitcoinNetwork, statefulsets: Iterable[StatefulSet],
         image = next(filter(None, images), None)
         if image is not None:
             found[group] = image
+    return found
+
+
+def writers_of(network: BitcoinNetwork, pods: Iterable[Pod], claims: Iterable[Claim]) -> dict[str, str]:
+    """
+    Return the newest that ran on the claims of each group, as nodes name it; empty where there is no claim, or no word.
+
+    It is what the status has kept, what nodes said, and the images of pods whose node was started. So it is known while
+    the group rests, until its last claim is gone.
+    """
+    name, status = network.metadata.name, network.status
+    kept = {group.name: group.written_by for group in status.groups}
+    found = {}
+    for group in groups_of(network.spec):
+        of_group = re.compile(rf"{re.escape(statefulset_name(name, group))}-[0-9]+")
+        ours = [pod for pod in pods if of_group.fullmatch(pod.metadata.name)]
+        has_claims = any(of_group.fullmatch(claim.metadata.name.removeprefix(claim_name(""))) for claim in claims)
+        if not (has_claims or ours):
+            found[group] = ""
+            continue
+        said = [node.version for node in status.nodes if (node.group or MAIN_GROUP) == group]
+        found[group] = newest_of(
+            [kept.get(group, ""), *said, *(agent_of(image_in(pod.spec)) for pod in ours if pod.ran())]
+        )
     return found

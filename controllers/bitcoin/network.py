@@ -374,6 +374,8 @@ class GroupStatus(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """How many have what the spec says."""
 
     image: str = ""
+    written_by: str = ""
+    """The newest that ran on the claims of the group, as nodes name it: `/Satoshi:30.2.0/`."""
 
 
 class Topology(StrEnum):

@@ -8,7 +8,7 @@ Of a network made before, only what it had then is seen to (legacy.py). Of a pau
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import Final
@@ -18,7 +18,7 @@ from ctrlkit.bitcoin.caches import Caches, Seen
 from ctrlkit.bitcoin.configs import ConfigStore
 from ctrlkit.bitcoin.credentials import CredentialStore
 from ctrlkit.bitcoin.facts import Member
-from ctrlkit.bitcoin.layout import desired_objects, groups_of, is_settled, members_of, running_images
+from ctrlkit.bitcoin.layout import desired_objects, groups_of, is_settled, members_of, running_images, writers_of
 from ctrlkit.bitcoin.legacy import (
     DEFAULT_CREDENTIALS,
     MadeBefore,
@@ -39,7 +39,13 @@ from ctrlkit.bitcoin.reasons import Trouble
 from ctrlkit.bitcoin.removal import removal_of
 from ctrlkit.bitcoin.rotation import ConfigState, next_config
 from ctrlkit.bitcoin.rpc import Credentials
-from ctrlkit.bitcoin.versions import DEFAULT_IMAGE, chosen_image, has_newer_default, options_of, refused_change
+from ctrlkit.bitcoin.versions import (
+    DEFAULT_IMAGE,
+    chosen_image,
+    has_newer_default,
+    options_of,
+    refused_change,
+)
 from ctrlkit.client import Client
 from ctrlkit.events import EventRecorder
 from ctrlkit.model import ObjectKey, ObjectMeta
@@ -72,6 +78,7 @@ class Provided:
     refused: str = ""
     removal: str = ""
     newer_image: str = ""
+    written_by: Mapping[str, str] = field(default_factory=dict)
     made_before: str = ""
 
 
@@ -120,7 +127,8 @@ class Provider:
         if config is None:  # no node may start with credentials that nobody chose
             return replace(_provided(network, seen, seen.statefulsets, None), trouble=trouble)
         running = running_images(now, sets, seen.pods)
-        choice = choose_images(now, running)
+        written_by = writers_of(now, seen.pods, seen.claims)
+        choice = choose_images(now, running, written_by)
         objects = desired_objects(now, config, choice.images, controller_namespace=self._namespace)
         wanted_objects = beside(now, objects, leftovers(now, seen.pods))
         ensured = await self._owned.ensure(now, wanted_objects, sets, seen.claims)
@@ -136,6 +144,7 @@ class Provider:
             refused="; ".join(filter(None, (choice.refused, ensured.refused))),
             removal=removal.why,
             newer_image=choice.newer,
+            written_by=written_by,
         )
 
     async def _as_before(self, network: BitcoinNetwork, seen: Seen, statefulset: StatefulSet) -> Provided:
@@ -199,11 +208,11 @@ class Choice:
     newer: str = ""
 
 
-def choose_images(network: BitcoinNetwork, running: Mapping[str, str]) -> Choice:
+def choose_images(network: BitcoinNetwork, running: Mapping[str, str], written_by: Mapping[str, str]) -> Choice:
     """
-    Return the image of each group; `running` has those of groups that were made.
+    Return the image of each group; `running` has those of groups that were made, `written_by` who wrote their chains.
 
-    A change that the chains of a group cannot take is not made: the group stays with what it runs.
+    A change that the chains of a group cannot take is not made: the group stays with what it runs, also while it rests.
     """
     images: dict[str, str] = {}
     refused: list[str] = []
@@ -212,7 +221,7 @@ def choose_images(network: BitcoinNetwork, running: Mapping[str, str]) -> Choice
         options, before = options_of(network.spec, group), running.get(group)
         image = chosen_image(options, before)
         if before is not None and image != before:
-            why = refused_change(network.spec, options, image, _agents(network, group))
+            why = refused_change(network.spec, options, image, [written_by.get(group, "")])
             refused += [why] if why else []
             image = before if why else image
         if has_newer_default(options, image):
@@ -236,8 +245,3 @@ def _taken(
         is_refused = name in had and had[name] == has.get(name) != image
         images[group] = running.get(group, image) if is_refused else image
     return images
-
-
-def _agents(network: BitcoinNetwork, group: str) -> Sequence[str]:
-    """Return what the nodes of a group said that they are, as the status tells it."""
-    return [node.version for node in network.status.nodes if node.version and (node.group or MAIN_GROUP) == group]

@@ -226,6 +226,7 @@ def _findings(provided: Provided, members: tuple[Member, ...], mesh: Mesh) -> Fi
         refused=provided.refused,
         removal=provided.removal,
         newer_image=provided.newer_image,
+        written_by=provided.written_by,
         made_before=provided.made_before,
     )
 

@@ -68,8 +68,8 @@ class Findings:
             why a child of the network is missing; then nothing else was checked. `credentials`: why there are none.
             `secret`: the Secret that has them. `refused`: why a change of the spec is not made. `removal`: why nodes
             that the spec has no more stay. `newer_image`: the controller's default, where the nodes run an older one.
-            `made_before`: what an upgrade would bring to a network whose StatefulSet is of an earlier version of the
-            controller.
+            `written_by`: who wrote on the claims of the groups, where somebody looked. `made_before`: what an upgrade
+            would bring to a network whose StatefulSet is of an earlier version of the controller.
     """
 
     members: tuple[Member, ...]
@@ -85,6 +85,7 @@ class Findings:
     refused: str = ""
     removal: str = ""
     newer_image: str = ""
+    written_by: Mapping[str, str] = field(default_factory=dict)
     made_before: str = ""
     now: datetime = field(default_factory=clock.now)
 
@@ -217,14 +218,15 @@ def _node(network: str, member: Member, findings: Findings, before: NodeStatus |
 
 def _group(name: str, before: Status, findings: Findings) -> GroupStatus:
     """An image stays told while nothing that runs it is there, as it is what will run again."""
-    told = next((one.image for one in before.groups if one.name == name), "")
+    told = next((one for one in before.groups if one.name == name), None)
     members = [one for one in findings.members if one.group == name]
     return GroupStatus(
         name=name,
         nodes=len(members),
         ready=sum(one.is_ready for one in members),
         updated=sum(one.is_updated for one in members),
-        image=findings.images.get(name) or told,
+        image=findings.images.get(name) or (told.image if told is not None else ""),
+        written_by=findings.written_by.get(name, told.written_by if told is not None else ""),
     )
 
 

@@ -181,6 +181,33 @@ def _family_of(options: NodeOptions, image: str) -> tuple[Family, int | None] | 
     return None if number is None and not name.startswith(REPOSITORY) else (Family.CORE, number)
 
 
+def agent_of(image: str) -> str:
+    """
+    Return how nodes of an image name themselves, as far as its name and tag say it; empty if they do not.
+
+    >>> agent_of("docker.io/bitcoin/bitcoin:29.1"), agent_of("bitcoin:latest"), agent_of("mine/bitcoin-sv:1.0")
+    ('/Satoshi:29.1/', '', '/Bitcoin SV:0/')
+    """
+    match _family_of(NodeOptions(), image):
+        case Family.CORE, int(number):
+            return f"/{Family.CORE}:{version_of(number)}/"
+        case Family.BITCOIN_SV, _:
+            return f"/{Family.BITCOIN_SV}:0/"
+        case _:
+            return ""
+
+
+def newest_of(agents: Iterable[str]) -> str:
+    """
+    Return the one of several nodes whose chain the fewest others read; empty where nobody is known.
+
+    >>> newest_of(["/Satoshi:27.2.0/", "", "/Satoshi:30.2.0/", "/mine:1/"])
+    '/Satoshi:30.2.0/'
+    """
+    known = {agent: found for agent in agents if (found := _family_in(agent)) is not None}
+    return max(known, key=lambda agent: (known[agent][0] is Family.CORE, known[agent][1] or 0), default="")
+
+
 def refused_change(spec: Spec, options: NodeOptions, image: str, agents: Iterable[str]) -> str:
     """
     Say why the chains of nodes cannot be kept by another image; empty if they can, or if that is not known.

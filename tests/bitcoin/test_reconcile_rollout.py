@@ -14,7 +14,7 @@ from ctrlkit.bitcoin import providing, versions
 from ctrlkit.fakes import Calls
 from ctrlkit.fakes.cluster import ALL, Image, Pull
 from ctrlkit.model import MergePatch, Options
-from ctrlkit.model.kinds import EVENTS, PODS, SERVICES, STATEFULSETS
+from ctrlkit.model.kinds import EVENTS, PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES, STATEFULSETS
 from tests.bitcoin.memory import MemoryNodes
 from tests.bitcoin.scene import KEY, NETWORKS, SERVICE_KEY, Scene, node, scene_with
 
@@ -201,6 +201,55 @@ async def test_of_a_paused_network_nothing_is_changed_but_the_status() -> None:
         assert scene.service.at("spec.publishNotReadyAddresses") is True
         assert releases(scene, 4) == {"31.0.0"}
         assert set(scene.nodes.connections.values()) == {3}
+
+
+async def test_a_downgrade_that_a_chain_cannot_take_is_refused_also_while_a_network_rests() -> None:
+    """Nobody says a version then; the status has kept the newest that ran, as long as the claims are there."""
+    async with network_of(2, version="30.2") as scene:
+        await scene.world.advance(70)
+        scene.apply(0)
+        await scene.world.advance(90)
+        assert _pods(scene) == []
+        assert [group["writtenBy"] for group in scene.network.at("status.groups")] == ["/Satoshi:30.2/"]
+        scene.apply(2, version="27.2")
+        await scene.world.advance(120)
+        assert scene.condition("UpToDate") == ("False", "ChangeRefused")
+        assert scene.condition("Available") == ("True", "NodesConnected")
+        assert releases(scene, 2) == {"30.2.0"}
+        assert set(scene.nodes.heights.values()) == {BLOCKS}
+
+
+async def test_a_network_that_rests_without_claims_takes_any_version() -> None:
+    """There is no chain that it could not read, and none is remembered for the next change."""
+    async with network_of(1, version="30.2", storage={"whenScaled": "Delete"}) as scene:
+        scene.apply(0)
+        await scene.world.advance(90)
+        assert scene.world.tracker.list(PERSISTENT_VOLUME_CLAIMS, "demo") == []
+        scene.apply(1, version="27.1")
+        await scene.world.advance(120)
+        scene.apply(1, version="27.2")
+        await scene.world.advance(120)
+        assert scene.condition("UpToDate") == ("True", "UpToDate")
+        assert releases(scene, 1) == {"27.2.0"}
+
+
+async def test_an_upgrade_is_not_taken_back_once_a_node_ran_with_it() -> None:
+    """Its image says what it wrote, before the node itself does; an image that never ran is taken back."""
+    async with network_of(3, version="27.2") as scene:
+        await scene.world.advance(70)
+        scene.world.images["bitcoin:30.9"] = Image(pull=Pull(error="not found"))
+        scene.apply(3, image="bitcoin:30.9", version=None)
+        await scene.world.advance(60)
+        assert {pod.at("spec.containers")[0]["image"] for pod in _pods(scene)} >= {"bitcoin:30.9"}
+        scene.apply(3, image=None, version="27.2")
+        await watch(scene, 120, to_the_end=True)
+        scene.apply(3, version="30.2")
+        await scene.world.until(lambda: scene.nodes.release(node(2)).text == "30.2.0", within=120)
+        scene.apply(3, version="27.2")
+        await scene.world.advance(200)
+        assert scene.condition("UpToDate") == ("False", "ChangeRefused")
+        assert scene.condition("Available") == ("True", "NodesConnected")
+        assert releases(scene, 3) == {"30.2.0"}
 
 
 async def test_an_image_that_never_was_is_corrected_where_nothing_keeps_the_chain() -> None:

@@ -619,7 +619,8 @@ def test_no_text_of_the_controller_advises_what_loses_a_chain(advice: str) -> No
 def test_the_status_of_a_node_has_what_its_pod_and_the_node_itself_say() -> None:
     """And of a node that says nothing, why."""
     network = a_network(1, groups=[{"name": "old", "nodes": 1}])
-    status = status_of(network, found(network, a_member(0), a_member(0, "old", **BROKEN), images={"main": "core:30"}))
+    members, wrote = (a_member(0), a_member(0, "old", **BROKEN)), {"main": "/Satoshi:30.2/"}
+    status = status_of(network, found(network, *members, images={"main": "core:30"}, written_by=wrote))
     first, second = (msgspec.to_builtins(one) for one in status.nodes)
     assert first == {
         "ordinal": 0,
@@ -644,8 +645,8 @@ def test_the_status_of_a_node_has_what_its_pod_and_the_node_itself_say() -> None
         "message": BROKEN["trouble"],
     }
     assert [msgspec.to_builtins(one) for one in status.groups] == [
-        {"name": "main", "nodes": 1, "ready": 1, "updated": 1, "image": "core:30"},
-        {"name": "old", "nodes": 1, "ready": 0, "updated": 1, "image": ""},
+        {"name": "main", "nodes": 1, "ready": 1, "updated": 1, "image": "core:30", "writtenBy": "/Satoshi:30.2/"},
+        {"name": "old", "nodes": 1, "ready": 0, "updated": 1, "image": "", "writtenBy": ""},
     ]
     assert (status.ready_nodes, status.height, status.topology) == (1, 7, "FullMesh")
 
