@@ -122,6 +122,13 @@ def test_chains_do_not_go_from_one_program_to_another() -> None:
     assert not refused(image_of("29.1"), "/Simulated:0.1.0/", "")
 
 
+def test_one_node_that_calls_itself_another_program_keeps_no_image_from_the_others() -> None:
+    """Most nodes of a group say what wrote its chains."""
+    assert not refused(image_of("30.2"), CORE_29, CORE_29, SV)
+    assert not refused(SV_IMAGE, SV, CORE_29, SV)
+    assert refused(image_of("30.2"), SV, SV, CORE_29).startswith("Bitcoin Core does not read what Bitcoin SV wrote")
+
+
 def test_nothing_is_refused_for_nodes_whose_chains_go_with_their_pods() -> None:
     """They take the chain from the others."""
     assert not refused(image_of("27.2"), CORE_29, SV, spec=Spec(nodes=2, storage=Storage(ephemeral=True)))
