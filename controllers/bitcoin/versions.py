@@ -200,13 +200,16 @@ def agent_of(image: str) -> str:
 
 def newest_of(agents: Iterable[str]) -> str:
     """
-    Return the one of several nodes whose chain the fewest others read; empty where nobody is known.
+    Return the one of several nodes whose chain the fewest others read, of the program that most are; empty where nobody
+    is known.
 
     >>> newest_of(["/Satoshi:27.2.0/", "", "/Satoshi:30.2.0/", "/mine:1/"])
     '/Satoshi:30.2.0/'
     """
-    known = {agent: found for agent in agents if (found := _family_in(agent)) is not None}
-    return max(known, key=lambda agent: (known[agent][0] is Family.CORE, known[agent][1] or 0), default="")
+    known = [(*found, agent) for agent in agents if (found := _family_in(agent)) is not None]
+    nodes = Counter(family for family, _, _ in known)
+    best = max(known, key=lambda one: (nodes[one[0]], one[0] is Family.CORE, one[1] or 0), default=None)
+    return "" if best is None else best[2]
 
 
 def refused_change(spec: Spec, options: NodeOptions, image: str, agents: Iterable[str]) -> str:

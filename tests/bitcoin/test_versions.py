@@ -13,6 +13,7 @@ from ctrlkit.bitcoin.versions import (
     chosen_image,
     has_newer_default,
     image_of,
+    newest_of,
     number_of,
     options_of,
     refused_change,
@@ -126,6 +127,7 @@ def test_one_node_that_calls_itself_another_program_keeps_no_image_from_the_othe
     """Most nodes of a group say what wrote its chains."""
     assert not refused(image_of("30.2"), CORE_29, CORE_29, SV)
     assert not refused(SV_IMAGE, SV, CORE_29, SV)
+    assert (newest_of([SV, CORE_29, SV]), newest_of([CORE_27, SV, CORE_29])) == (SV, CORE_29)
     assert refused(image_of("30.2"), SV, SV, CORE_29).startswith("Bitcoin Core does not read what Bitcoin SV wrote")
 
 
