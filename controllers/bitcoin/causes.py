@@ -391,7 +391,7 @@ def _not_mounted(pod: Pod, events: Sequence[Event]) -> str:
 
 _OF_SANDBOX: Final = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox"})
 _OF_MOUNTS: Final = (
-    (r'(?i)secret "[^"]*" not found', "create it: it is tried again"),
+    (r'(?i)secret "[^"]*" not found', "it is the controller's own, which makes it again within a minute"),
     (r"Multi-Attach", "another Kubernetes node has its volume; if that is gone for good: kubectl delete node NODE"),
     (r"", "see kubectl describe pod {pod}"),
 )

@@ -2,15 +2,16 @@
 The Secret NAME-config of each network, which all of its pods mount, as the server has it.
 
 It holds the state of a rotation (rotation.py), so no controller has to remember one. It is read when a network is seen
-for the first time, and again every REREAD_S and after `forget`; then a change by hand is put back. Secrets are not
-watched: the controller would have to read all of the cluster.
+for the first time, and again after `reread`; then a change by hand is put back. One that is gone, or says nothing that
+can be used, is made again as it was when it was read last. Secrets are not watched: the controller would have to read
+all of the cluster.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ctrlkit.bitcoin.layout import conf_key, config_in, config_secret
@@ -21,21 +22,21 @@ from ctrlkit.bitcoin.owned import Blocked, CreationFailed, owner_problem
 from ctrlkit.bitcoin.reasons import Reason, Trouble
 from ctrlkit.bitcoin.rotation import ConfigState
 from ctrlkit.client import Client
-from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, NotFound
-from ctrlkit.model import ObjectKey, OnConflict
-
-REREAD_S: Final = 300.0
-"""Seconds until the Secret of a settled network is read again."""
+from ctrlkit.model import ObjectKey, ObjectMeta, OnConflict
 
 _WORDS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
+    """The Secret of the network `uid`; the last state, and the last data, that there were in one of it."""
+
     uid: str
     secret: Secret | None
-    at: float
+    state: ConfigState | None
+    data: Mapping[str, bytes] = field(repr=False)
+    is_fresh: bool = True
 
 
 class SecretTaken(Blocked):
@@ -49,19 +50,19 @@ class ConfigStore:
     Errors  SecretTaken where the Secret is somebody else's, CreationFailed where the server refuses it; the client's.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, created: Callable[[ObjectMeta, str], None]) -> None:
         self._client = client
+        self._created = created
         self._read: dict[ObjectKey, _Read] = {}
 
     async def read(self, network: BitcoinNetwork) -> ConfigState | None:
-        """Return what the nodes of a network accept; None if nothing has been written yet."""
-        secret = await self._secret(network)
-        return None if secret is None else config_in(secret)
+        """Return what the nodes of a network accept; None if nothing has been written yet, as far as is known."""
+        return (await self._current(network)).state
 
     async def write(self, network: BitcoinNetwork, state: ConfigState, *, kept: Iterable[str] = ()) -> None:
         """See that the Secret holds this, and what groups that are `kept` mount; nothing is sent where it does."""
-        body, secret = config_secret(network, state), await self._secret(network)
-        there = (secret.data if secret is not None else None) or {}
+        current, body = await self._current(network), config_secret(network, state)
+        secret, there = current.secret, current.data
         names = [name for name in map(conf_key, kept) if name in there]
         body["data"] |= {name: b64encode(there[name]).decode() for name in names}
         wanted = {name: b64decode(value) for name, value in body["data"].items()}
@@ -73,24 +74,36 @@ class ConfigStore:
             key = ObjectKey(network.metadata.namespace, name)
             after = await self._client.apply(SECRETS, key, body, on_conflict=OnConflict.FORCE)
         except ApiError as error:
-            self.forget(network.metadata.key)
+            self.reread(network.metadata.key)
             fact = f"secret {name} could not be written: {error.message[:_WORDS_MAX]}"
             raise CreationFailed(network, Trouble(Reason.CREATION_ERROR, fact), str(error)) from error
-        self._read[network.metadata.key] = _Read(network.metadata.uid, after, monotonic())
+        self._read[network.metadata.key] = _Read(network.metadata.uid, after, state, after.data or {})
+        if secret is None:
+            self._created(network.metadata, name)
+
+    def reread(self, network: ObjectKey) -> None:
+        """Read the Secret of this network again when it is needed next."""
+        known = self._read.get(network)
+        if known is not None:
+            self._read[network] = replace(known, is_fresh=False)
 
     def forget(self, network: ObjectKey) -> None:
-        """Read the Secret of this network again when it is needed next."""
+        """Forget a network that is gone."""
         self._read.pop(network, None)
 
-    async def _secret(self, network: BitcoinNetwork) -> Secret | None:
+    async def _current(self, network: BitcoinNetwork) -> _Read:
         meta = network.metadata
         known = self._read.get(meta.key)
-        if known is not None and known.uid == meta.uid and monotonic() - known.at < REREAD_S:
-            return known.secret
-        self.forget(meta.key)
-        found = await self._fetch(network)
-        self._read[meta.key] = _Read(meta.uid, found, monotonic())
-        return found
+        if known is not None and known.uid != meta.uid:
+            known = None
+        if known is None or not known.is_fresh:
+            secret = await self._fetch(network)
+            before = known or _Read(meta.uid, None, None, {})
+            held = None if secret is None else config_in(secret)
+            data = before.data if secret is None else secret.data or {}
+            known = _Read(meta.uid, secret, held or before.state, data)
+            self._read[meta.key] = known
+        return known
 
     async def _fetch(self, network: BitcoinNetwork) -> Secret | None:
         try:

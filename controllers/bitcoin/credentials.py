@@ -11,10 +11,10 @@ all secrets of the cluster. Nothing here shows a value, whatever fails.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ctrlkit import clock
 from ctrlkit.bitcoin import names
 from ctrlkit.bitcoin.bitcoin_conf import is_user
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork
@@ -28,36 +28,35 @@ from ctrlkit.model import ObjectKey, ObjectMeta, to_plain
 USER_KEY: Final = "BC_RPC_USER"
 PASSWORD_KEY: Final = "BC_RPC_PASSWORD"
 
-REREAD_S: Final = 300.0
-"""Seconds until a Secret that was good is read again."""
-
 PASSWORD_BYTES: Final = 32
 _USER_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
-    """Credentials as they stood in the Secret `name` of the network `uid`; good until a time of the loop."""
+    """Credentials as they stood in the Secret `name` of the network `uid`."""
 
     uid: str
     name: str
     credentials: Credentials
-    until: float
 
     def serves(self, uid: str, name: str) -> bool:
-        return (self.uid, self.name) == (uid, name) and clock.monotonic() < self.until
+        return (self.uid, self.name) == (uid, name)
 
 
 class CredentialStore:
     """
-    Reads Secrets, makes those that nobody named, and remembers the credentials for REREAD_S, or until `forget`.
+    Reads Secrets, makes those that nobody named, and remembers good credentials until `forget`.
 
     Errors  Those of the client, except BadRequest, NotFound, Forbidden and DecodeError of a read, which are returned as
             Trouble.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(
+        self, client: Client, *, created: Callable[[ObjectMeta, str], None] = lambda _meta, _name: None
+    ) -> None:
         self._client = client
+        self._created = created
         self._remembered: dict[ObjectKey, _Remembered] = {}
 
     async def read(self, network: BitcoinNetwork) -> Credentials | Trouble:
@@ -68,13 +67,13 @@ class CredentialStore:
             return remembered.credentials
         found = await (self._named(network, name) if network.spec.secret else self._own(network, name))
         if isinstance(found, Credentials):
-            self._remembered[key] = _Remembered(network.metadata.uid, name, found, clock.monotonic() + REREAD_S)
+            self._remembered[key] = _Remembered(network.metadata.uid, name, found)
         else:
             self.forget(key)
         return found
 
     def forget(self, network: ObjectKey) -> None:
-        """Read the Secret of this network again when it is needed next: the network is gone, or a node refused."""
+        """Read the Secret of this network again when it is needed next: a node refused, it is gone, or time passed."""
         self._remembered.pop(network, None)
 
     async def _named(self, network: BitcoinNetwork, name: str) -> Credentials | Trouble:
@@ -102,6 +101,7 @@ class CredentialStore:
             except AlreadyExists:  # somebody was faster: what stands there counts
                 secret = await self._get(key)
             else:
+                self._created(network.metadata, name)
                 return made
         if secret is None:
             return Trouble(Reason.SECRET_NOT_FOUND, f"secret {name} is made and deleted again; see who deletes it")

@@ -8,6 +8,7 @@ Of a network made before, only what it had then is seen to (legacy.py). Of a pau
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from secrets import token_hex
@@ -32,8 +33,8 @@ from ctrlkit.bitcoin.legacy import (
     with_leftovers,
 )
 from ctrlkit.bitcoin.names import credentials_name, service_name, statefulset_name
-from ctrlkit.bitcoin.network import MAIN_GROUP, BitcoinNetwork, DeletionPolicy
-from ctrlkit.bitcoin.objects import StatefulSet
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, MAIN_GROUP, BitcoinNetwork, DeletionPolicy
+from ctrlkit.bitcoin.objects import Pod, StatefulSet
 from ctrlkit.bitcoin.owned import OwnedObjects
 from ctrlkit.bitcoin.reasons import Trouble
 from ctrlkit.bitcoin.removal import removal_of
@@ -47,8 +48,18 @@ from ctrlkit.bitcoin.versions import (
     refused_change,
 )
 from ctrlkit.client import Client
-from ctrlkit.events import EventRecorder
+from ctrlkit.clock import monotonic
+from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.model import ObjectKey, ObjectMeta
+
+REREAD_S: Final = 60.0
+"""Seconds until the Secrets of a network are read again: no watch tells that one was changed or deleted."""
+
+REREAD_SOON_S: Final = 10.0
+"""The same while a pod has yet to start its node, which may be for want of NAME-config."""
+
+_JITTER_S: Final = 1.0
+"""So much earlier is early enough: a pass that comes a moment before its time is not followed by another one."""
 
 _SALT_BYTES: Final = 16
 
@@ -62,7 +73,8 @@ class Provided:
             `removal` says why. `members` are all its nodes, `replaceable` those that a rollout may be about.
             `credentials` are those in force; None while no node has any. `trouble`: what is wrong with the Secret that
             is named. `secret`: the Secret with the credentials that are wanted. `port`: where the nodes take calls.
-            `is_settled`: what makes pods is as the spec says, so one that is not updated has to be replaced.
+            `again_s`: seconds until the Secrets are to be read again. `is_settled`: what makes pods is as the spec
+            says, so one that is not updated has to be replaced.
     """
 
     network: BitcoinNetwork
@@ -72,6 +84,7 @@ class Provided:
     credentials: Credentials | None = None
     trouble: Trouble | None = None
     secret: str = ""
+    again_s: float = REREAD_S
     is_settled: bool = False
     is_rotating: bool = False
     images: Mapping[str, str] = field(default_factory=dict)
@@ -100,11 +113,27 @@ class Provider:
             recorder=recorder,
         )
         self._made_before = MadeBefore(client, recorder)
-        self._configs = ConfigStore(client)
-        self._credentials = CredentialStore(client)
+        self._recorder = recorder
+        self._configs = ConfigStore(client, created=self._tell_created)
+        self._credentials = CredentialStore(client, created=self._tell_created)
+        self._read_at: dict[ObjectKey, float] = {}
 
     async def provide(self, network: BitcoinNetwork, seen: Seen) -> Provided:
         """See to the objects of a network, and return what nodes it has."""
+        again_s = self._reread_when_due(network.metadata.key, seen)
+        return replace(await self._provide(network, seen), again_s=again_s)
+
+    def _reread_when_due(self, network: ObjectKey, seen: Seen) -> float:
+        """Have both Secrets read again where it is time; return in how many seconds it is the next time."""
+        every_s, now = REREAD_SOON_S if any(map(_is_to_start, seen.pods)) else REREAD_S, monotonic()
+        age_s = now - self._read_at.get(network, -math.inf)
+        if age_s < every_s - _JITTER_S:
+            return every_s - age_s
+        self.reread(network)
+        self._read_at[network] = now
+        return every_s
+
+    async def _provide(self, network: BitcoinNetwork, seen: Seen) -> Provided:
         await self._owned.keep_finalizer(network)
         old = statefulset_made_before(network, seen.statefulsets)
         if old is not None:
@@ -174,9 +203,24 @@ class Provider:
         await self._owned.release(meta, seen.statefulsets, policy)
 
     def reread(self, network: ObjectKey) -> None:
-        """Read the Secrets of a network again: a node refused what they said, or the network is gone."""
+        """Read the Secrets of a network again: a node refused what they said, or it is time."""
+        self._configs.reread(network)
+        self._credentials.forget(network)
+
+    def forget(self, network: ObjectKey) -> None:
+        """Forget a network that is gone."""
         self._configs.forget(network)
         self._credentials.forget(network)
+        self._read_at.pop(network, None)
+
+    def _tell_created(self, network: ObjectMeta, secret: str) -> None:
+        text = f"created secret {secret}"
+        self._recorder.event(network, BITCOIN_NETWORKS, EventType.NORMAL, "CreatedSecret", text)
+
+
+def _is_to_start(pod: Pod) -> bool:
+    """Whether a Kubernetes node has a pod whose node was not started yet, as far as is known."""
+    return bool(pod.spec.node_name) and not pod.metadata.deleting and not pod.ran()
 
 
 def _all_updated(network: BitcoinNetwork, seen: Seen, config: ConfigState) -> bool:

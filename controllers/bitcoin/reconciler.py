@@ -11,12 +11,12 @@ Reconciles a network: sees to its objects, asks its nodes, connects them, and ro
     8 roll out      at most one pod is deleted
     9 status        and Events, and when to come again
 
-Owns     Nothing of a network. Between passes ConfigStore and CredentialStore remember Secrets for some minutes,
+Owns     Nothing of a network. Between passes ConfigStore and CredentialStore remember Secrets for a minute,
          NodeCalls which nodes fail and until when, EventReader what Events said, OwnedObjects what it applied; all of
          them forget a network that is gone, and a new controller does without. What has to last is on the server: how
          far a rotation is in the Secret NAME-config, what a pod was made of in its annotations.
 
-B-a  A settled network costs no write. Its Secrets are read every few minutes, its nodes every CHECK_S.
+B-a  A settled network costs no write. Its Secrets are read every REREAD_S, its nodes every CHECK_S.
 B-b  Every pass compares what the nodes see with what they should; there is one at least every CHECK_S.
 B-c  A failing node affects no other, and all nodes of a network together hold up a pass for one budget of time.
 B-d  Each trouble leads to one Warning event when it comes up, and one when it changes.
@@ -145,7 +145,7 @@ class BitcoinReconciler:
 
         if network.status.observed_generation != network.metadata.generation:
             await tell_first()
-        again_s = self._troubles.again_s(network.metadata.key)
+        again_s = min(provided.again_s, self._troubles.again_s(network.metadata.key))
         if provided.credentials is not None:
             visiting = self._visit(network, provided, members, mesh)
             visit = await (_in_time(visiting, tell_first) if _shows_others(network, members) else visiting)
@@ -197,7 +197,7 @@ class BitcoinReconciler:
         return all(there.get(one.name) == (one.uid, one.is_ready, one.is_deleting) for one in members)
 
     def _forget(self, network: ObjectKey) -> None:
-        self._provider.reread(network)
+        self._provider.forget(network)
         self._troubles.forget(network)
         self._nodes.forget(network)
 

@@ -203,7 +203,7 @@ async def test_a_secret_that_is_not_there_is_told_out_of_the_events() -> None:
     async with stage(without="Secret") as scene:
         assert await scene.cause() == (
             'its pod cannot begin: MountVolume.SetUp failed for volume "config" : secret "net-config" not found; '
-            "create it: it is tried again"
+            "it is the controller's own, which makes it again within a minute"
         )
         network = BitcoinNetwork(metadata=ObjectMeta(name="net", namespace="demo", uid="1"), spec=scene.spec)
         await scene.world.client.create(SECRETS, config_secret(network, STATE))

@@ -12,7 +12,19 @@ import msgspec
 import pytest
 import yaml
 
-from ctrlkit.bitcoin import asking, caches, causes, credentials, event_reader, layout, mesh, owned, reconciler, texts
+from ctrlkit.bitcoin import (
+    asking,
+    caches,
+    causes,
+    credentials,
+    event_reader,
+    layout,
+    mesh,
+    owned,
+    providing,
+    reconciler,
+    texts,
+)
 from ctrlkit.bitcoin.bitcoin_conf import DBCACHE_MIB, cli_arguments, refused_value
 from ctrlkit.bitcoin.layout import config_secret, desired_objects, groups_of
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, NodeOptions, NodeState, Spec, Storage
@@ -144,7 +156,8 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"then every {again:g} s, of at most {most} objects" in PAGE
     assert f"a quarter of the memory limit where only that is said, else {DBCACHE_MIB}" in PAGE
     assert f"a password of {credentials.PASSWORD_BYTES} random bytes" in PAGE
-    assert f"read again every {credentials.REREAD_S / 60:g} minutes" in PAGE
+    assert f"read again every {providing.REREAD_S:g} s" in PAGE
+    assert f"every {providing.REREAD_SOON_S:g} s while a pod" in PAGE
     assert f"holds {mesh.MANUAL_MAX} such connections. Up to {2 * mesh.MANUAL_MAX + 1} nodes" in PAGE
     assert f"the controller's default, `{DEFAULT_IMAGE}`" in PAGE
     assert f"the\nlast at {version_of(BARRIERS[0].version)}" in PAGE

@@ -103,7 +103,8 @@ class Two:
     def assert_made_once(self) -> None:
         """No object of the network was made by both."""
         made = [reason for reason, _ in self.scene.events("Normal") if reason.startswith("Created")]
-        assert sorted(made) == ["CreatedPodDisruptionBudget", "CreatedService", "CreatedStatefulSet"]
+        secrets = ["CreatedSecret", "CreatedSecret"]
+        assert sorted(made) == ["CreatedPodDisruptionBudget", *secrets, "CreatedService", "CreatedStatefulSet"]
 
 
 @asynccontextmanager
