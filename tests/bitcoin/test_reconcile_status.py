@@ -114,13 +114,13 @@ async def test_a_condition_keeps_its_time_until_its_status_changes(scene: Scene)
 
 
 async def test_the_steady_state_writes_nothing(scene: Scene) -> None:
-    """For an hour: watches that the server ended are resumed, Secrets are read now and then; nodes are only asked."""
+    """For an hour: watches that the server ended are resumed, both Secrets are read each minute; nodes are only asked."""
     await scene.running(3)
     await scene.world.advance(3600)
     assert scene.world.clientset.writes == []
     reads = [str(action) for action in scene.world.clientset.actions if action.verb is not Verb.WATCH]
     assert set(reads) == {"get secrets demo/net-config", "get secrets demo/net-credentials"}
-    assert len(reads) <= 2 * 12
+    assert len(reads) == 2 * 60
     assert scene.nodes.writes == []
     assert len(scene.nodes.calls) == 3 * 60
 
