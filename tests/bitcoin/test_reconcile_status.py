@@ -114,7 +114,7 @@ async def test_a_condition_keeps_its_time_until_its_status_changes(scene: Scene)
 
 
 async def test_the_steady_state_writes_nothing(scene: Scene) -> None:
-    """For an hour: watches that the server ended are resumed, both Secrets are read each minute; nodes are only asked."""
+    """For an hour: watches that ended are resumed, both Secrets are read each minute; nodes are only asked."""
     await scene.running(3)
     await scene.world.advance(3600)
     assert scene.world.clientset.writes == []
