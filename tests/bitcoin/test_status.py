@@ -166,6 +166,7 @@ def test_for_any_findings_a_network_is_available_only_if_nothing_is_missing(
         assert nothing_wrong
         assert conditions["Progressing"] in (
             ("False", Reason.SETTLED),
+            ("False", Reason.CHANGE_REFUSED),
             ("False", Reason.PAUSED),
             ("True", Reason.ROLLING_OUT),
             ("False", Reason.ROLLOUT_BLOCKED),
