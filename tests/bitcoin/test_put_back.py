@@ -127,3 +127,15 @@ async def test_credentials_that_are_deleted_are_made_anew_within_a_minute_and_th
         assert await scene.accept(Credentials(user=user, password=password)) == [True] * 3
         old_user, old_password = (b64decode(before[key]).decode() for key in (USER_KEY, PASSWORD_KEY))
         assert await scene.accept(Credentials(user=old_user, password=old_password)) == [False] * 3
+
+
+async def test_what_a_hand_adds_stays_and_comes_to_the_nodes_one_at_a_time() -> None:
+    """As `kubectl set env` does: the controller sets no such field, and takes none away."""
+    async with network_of(3) as scene:
+        (container,) = scene.statefulset.at("spec.template.spec.containers")
+        added = [*container.get("env", []), {"name": "FOO", "value": "bar"}]
+        patch = {"spec": {"template": {"spec": {"containers": [container | {"env": added}]}}}}
+        scene.world.tracker.patch(STATEFULSETS, STATEFULSET_KEY, MergePatch(patch))
+        seen = await watch(scene, 60)
+        assert (sorted(seen.new), seen.fewest) == (["net-sts-0", "net-sts-1", "net-sts-2"], 2)
+        assert scene.statefulset.at("spec.template.spec.containers")[0]["env"] == added
