@@ -8,6 +8,7 @@ what does not. Only `next_step` deletes on our behalf; the rest of the play is t
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -36,11 +37,11 @@ def step(
     *members: Member,
     at_tip: set[int] | None = None,
     heights: dict[int, int] | None = None,
-    said: dict[int, Said] | None = None,
+    said: Mapping[int, Said] | None = None,
 ) -> Step:
     """By default those that are ready answer."""
     tips = {other.ordinal for other in members} if at_tip is None else at_tip
-    answers = {member.ordinal: answer() for member in members if member.is_ready} | (said or {})
+    answers = {member.ordinal: answer() for member in members if member.is_ready} | dict(said or {})
     return next_step(
         members,
         frozenset(f"net-sts-{ordinal}" for ordinal in tips),
