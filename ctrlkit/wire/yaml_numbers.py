@@ -11,7 +11,6 @@ import re
 from typing import Final
 
 _WHOLE: Final = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
-_BASES: Final = (16, 2, 8, 10)
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NAMED: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _FIRST: Final = frozenset("+-.0123456789")
@@ -33,7 +32,7 @@ def number_in(text: str) -> int | float | None:
     whole = _WHOLE.fullmatch(plain)
     if whole is not None:
         sign, *digits = whole.groups()
-        number = next(int(found, base) for found, base in zip(digits, _BASES, strict=True) if found is not None)
+        number = next(int(found, base) for found, base in zip(digits, (16, 2, 8, 10), strict=True) if found is not None)
         number = -number if sign == "-" else number
         if _LEAST <= number <= (2**63 - 1 if sign else _MOST):
             return number
