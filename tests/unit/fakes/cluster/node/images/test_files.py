@@ -110,7 +110,7 @@ def test_a_file_may_be_json(tmp_path: Path) -> None:
         (f"web: {{ready_after_s: 1{'0' * 400}}}", "field ready_after_s: it is '1000000"),
         ("web: {execs: {ls: {takes_s: 1e300}}}", "field execs.ls.takes_s: it is 1e+300; write a number of seconds"),
         (f"web: {{pull: {{size_bytes: 1{'0' * 400}}}}}", "000...; write a whole number"),
-        (f"web: {{pull: {{size_bytes: {2**63}}}}}", "it is 9223372036854775808; write a size, below 2**63"),
+        (f"web: {{pull: {{size_bytes: {2**63}}}}}", "size_bytes is 9223372036854775808; write a size, below 2**63"),
         (f"web: {{ports: [1{'0' * 5000}]}}", "read the images FILE: it has a number of thousands of digits"),
         (f'{{"web": {{"ports": [1{"0" * 5000}]}}}}', "read the images FILE: it has a number of thousands of digits"),
         (f"web: {{logs: {'[' * 3000}{']' * 3000}}}", "field logs[0]: it is nested too deep; write a mapping"),
