@@ -4,7 +4,8 @@ Brings a new revision to the nodes of a network, one at a time: which pod is to 
 Nothing is remembered between two passes: what the pods are, and which nodes are at the tip, decides each step. So a
 restart of the controller, a change of the spec on the way, and a lost node need no cases of their own.
 
-A node serves while its pod is ready, not being deleted, and the node at the tip.
+A node serves while its pod is ready, not being deleted, and the node at the tip. One that is lower than a node with a
+ready pod was last heard is not at the tip, though that one does not answer now.
 
 V-a  At most one node is down by our hand: a pod that is ready is deleted only while all pods of the network are, and
      every one that has the new revision serves. A pod may be ready and its node not answer us: others may reach it, so
@@ -85,6 +86,9 @@ def next_step(
     """
     updated = sum(member.is_updated for member in members)
     there = [member for member in members if member.uid and not member.is_deleting]
+    hidden = [member for member in there if member.is_ready and not isinstance(said.get(member.name), Answer)]
+    known = max((heights.get(member.name, 0) for member in hidden), default=0)
+    at_tip = frozenset(name for name in at_tip if heights.get(name, 0) >= known)
     serving = [member for member in there if member.is_ready and member.name in at_tip]
     outdated = [member for member in reversed(there) if not member.is_updated]
 

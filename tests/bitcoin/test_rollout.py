@@ -98,6 +98,13 @@ def test_a_node_that_is_known_to_be_behind_goes_before_one_that_does_not_answer(
     assert step(*old, at_tip={0, 1}, said={2: unsteady}).delete == old[2]
 
 
+def test_a_node_that_came_back_is_not_at_the_tip_while_it_lacks_what_a_ready_one_had() -> None:
+    """Alone in answering it looks as if it were; the other one answers people now and then, and is the only one."""
+    back, unsteady = member(0, is_updated=True), {1: Unsteady("now and then")}
+    assert step(back, member(1), at_tip={0}, heights={0: 739, 1: 783}, said=unsteady).progress == Progress.STOPPED
+    assert step(back, member(1), at_tip={0}, heights={0: 783, 1: 783}, said=unsteady).delete == member(1)
+
+
 def test_while_parts_of_a_network_do_not_see_each_other_the_longest_chain_stays_up() -> None:
     """Then nobody is at the tip of all; the lowest goes first, and no other one until it is."""
     assert step(member(0), member(1), at_tip=set(), heights={0: 10, 1: 12}).delete == member(0)
