@@ -130,8 +130,12 @@ class Findings:
     @property
     def has_stopped(self) -> bool:
         """Whether it is time to say that a rollout does not go on: a node that has the new spec fails, or is late."""
-        waited_for = [one for one in self.members if one.is_updated and self.state(one) is not NodeState.AT_TIP]
-        return any(one.trouble or self.state(one) in _FAILING or self._is_late(one) for one in waited_for)
+        return any(one.trouble or self.state(one) in _FAILING or self._is_late(one) for one in self.waited_for)
+
+    @property
+    def waited_for(self) -> list[Member]:
+        """The nodes that have the new spec and are not at the tip."""
+        return [one for one in self.members if one.is_updated and self.state(one) is not NodeState.AT_TIP]
 
     def _is_late(self, member: Member) -> bool:
         return bool(member.created) and datetime.fromisoformat(member.created) + PATIENCE <= self.now
@@ -500,8 +504,7 @@ def _of_rollout(kind: str, step: Step, findings: Findings) -> Condition:
 
 def _with_cause(why: str, findings: Findings) -> str:
     """Return why a rollout stops, and why the node that it waits for does not come, unless that is said already."""
-    waited_for = [one for one in findings.members if one.is_updated and findings.state(one) is not NodeState.AT_TIP]
-    message = findings.message(waited_for[0]) if waited_for else ""
+    message = next(map(findings.message, findings.waited_for), "")
     return why if not message or message in why else f"{why}: {message}"
 
 
