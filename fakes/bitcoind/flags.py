@@ -82,7 +82,7 @@ class Flags:
     def _of_file(self, name: str) -> list[str]:
         is_for_main = name in _OF_ONE_CHAIN and self._release >= _WITH_SECTIONS
         general = [] if is_for_main and self.chain is not MAIN else self._file.get(("", name), [])
-        return [*self._file.get((self.chain.section, name), ()), *general]
+        return [*self._file.get((self.chain.name, name), ()), *general]
 
     def _chain(self) -> ChainFacts:
         named = (self._given.get("chain") or self._file.get(("", "chain"), []))[-1:]
