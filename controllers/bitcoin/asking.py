@@ -2,7 +2,8 @@
 Asks the nodes of networks what they are, and brings their lists up to date: all nodes at once, in one time budget.
 
 `NodeCalls.visit` is one pass over a network. Each node has a task of its own that asks and then changes the list; what
-a node did not say within the budget it did not say. What one node does has no effect on the others.
+a node did not say within the budget it did not say. What one node does has no effect on the others. Nodes that were
+told to connect are asked once more in what is left of the budget: a connection is there when the call returns.
 
 A-a  A visit ends within BUDGET_S, whatever the nodes do, and changes CHANGES_MAX entries of a list at most. A node that
      answers two calls in that time gets at least one change done.
@@ -194,13 +195,20 @@ class NodeCalls:
         found = {member.name: _Found() for member in asked}
         young = known.young(monotonic())
         kept = partial(_kept, entries=mesh.peers | _entries(members, mesh))
+        ends_at = asyncio.get_running_loop().time() + BUDGET_S
+        handles = {one.name: self._bitcoind.node(one.address, credentials, port=port) for one in asked}
         async with asyncio.TaskGroup() as tasks:
             for member in asked:
-                node = self._bitcoind.node(member.address, credentials, port=port)
                 limit = changes_max if member.is_ready else 0
                 plan = partial(list_changes, mesh, member.name, members, limit=limit, young=young)
-                work = _visit_node(node, member.name, kept, plan, found[member.name])
+                work = _visit_node(handles[member.name], member.name, kept, plan, found[member.name], ends_at)
                 tasks.create_task(work, name=f"visit:{member.name}")
+        again = _newly_connected(found, members, mesh)
+        if again:
+            async with asyncio.TaskGroup() as tasks:
+                for name in again:
+                    work = _ask_again(handles[name], kept, found[name], ends_at)
+                    tasks.create_task(work, name=f"visit:{name}")
         for name, one in found.items():
             _take_in(known.nodes[name], one)
             if one.added or one.removed:
@@ -251,10 +259,11 @@ async def _visit_node(
     kept: Callable[[Answer], Answer],
     plan: Callable[[Mapping[str, bool]], ListChanges],
     found: _Found,
+    ends_at: float,
 ) -> None:
     """Ask a node and change its list, until the budget is over."""
     try:
-        async with asyncio.timeout(BUDGET_S):
+        async with asyncio.timeout_at(ends_at):
             found.answer = kept(await node.answer())
             found.changes = plan(found.answer.added)
             for peer in found.changes.add:
@@ -273,6 +282,23 @@ async def _visit_node(
             found.error = NodeUnreachable(f"ask {name}: no answer within the {BUDGET_S:g} s of a visit")
     except RpcError as error:
         found.error = error.with_traceback(None)  # its frames hold the credentials
+
+
+async def _ask_again(node: Node, kept: Callable[[Answer], Answer], found: _Found, ends_at: float) -> None:
+    """Ask a node what its connections are now; where it does not say, what it said before them stands."""
+    with suppress(RpcError, TimeoutError):
+        async with asyncio.timeout_at(ends_at):
+            found.answer = kept(await node.answer())
+
+
+def _newly_connected(found: Mapping[str, _Found], members: Sequence[Member], mesh: Mesh) -> list[str]:
+    """Return the nodes that were told to connect in this visit, and those that they were to connect with."""
+    told = {entry: name for name, one in found.items() for entry in one.changes.connect if one.error is None}
+    if not told:
+        return []
+    names = {*told.values()}
+    names |= {member.name for member in members if not told.keys().isdisjoint(mesh.entries(member.address))}
+    return [name for name, one in found.items() if name in names and one.answer is not None and one.error is None]
 
 
 def _take_in(node: _Remembered, found: _Found) -> None:
@@ -323,7 +349,8 @@ def _outcome(known: _Network, members: Sequence[Member], found: Mapping[str, _Fo
         unfinished=frozenset(name for name, one in found.items() if one.is_unfinished),
     )
     known.last = replace(visit, said=_of_members(said, members, mesh))
-    return replace(visit, again_s=_again_s(known, assess(members, visit, mesh), visit, now))
+    is_changed = any(one.added or one.removed for one in found.values())
+    return replace(visit, again_s=_again_s(known, assess(members, visit, mesh), visit, now, is_changed=is_changed))
 
 
 def _entries(members: Sequence[Member], mesh: Mesh) -> frozenset[str]:
@@ -353,8 +380,12 @@ def _of_members(said: Mapping[str, Said], members: Sequence[Member], mesh: Mesh)
     return {name: bounded(what) for name, what in said.items()}
 
 
-def _again_s(known: _Network, health: Health, visit: Visit, now: float) -> float:
-    """Return when to come again: after as long as nothing changed, and never when all is well."""
+def _again_s(known: _Network, health: Health, visit: Visit, now: float, *, is_changed: bool) -> float:
+    """
+    Return when to come again: after as long as nothing changed, and never when all is well.
+
+    Where lists were changed in this visit, somebody looks whether what is well stays so.
+    """
     ready = {name: node for name, node in known.nodes.items() if node.is_ready}
     is_well = health.seen == health.wanted and not visit.unfinished
     is_well &= all(health.nodes[name] == NodeHealth(NodeState.AT_TIP) for name in ready)
@@ -362,7 +393,7 @@ def _again_s(known: _Network, health: Health, visit: Visit, now: float) -> float
     news = [node.is_news(_picture(known, name, health), now) for name, node in known.nodes.items()]
     if any(news) or known.names != before:
         known.changed_at = now
-    if is_well:
+    if is_well and not is_changed:
         return math.inf
     moments = [moment for node in ready.values() for moment in (node.due_at, node.young_until) if moment > now]
     return min([min(AGAIN_S, max(_AGAIN.base_s, now - known.changed_at)), *(moment - now for moment in moments)])

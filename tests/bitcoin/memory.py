@@ -142,8 +142,6 @@ class Run:
     """When it looks at its list again, in seconds of the loop."""
 
     is_pausing: bool = False
-    wanted: dict[str, None] = field(default_factory=dict)
-    """Entries to be tried whatever the list says."""
 
     @property
     def peers(self) -> list[Run]:
@@ -371,13 +369,12 @@ class MemoryNodes:
             self._listed_by[host].pop(run, None)
 
     def connect(self, run: Run, entry: str) -> None:
-        """Have a node try an entry in a moment, however lately it has looked at its list."""
-        run.wanted[entry] = None
+        """Have a node try an entry now, however lately it has looked at its list; the call returns after the attempt."""
+        self._link(run, entry)
         self._touch(run)
 
     def disconnect(self, run: Run, entry: str) -> None:
         """Close the connection that a node made for an entry; one that is on the list is made again."""
-        run.wanted.pop(entry, None)
         peer = run.outbound.pop(entry, None)
         if peer is not None:
             peer.inbound.pop(run, None)
@@ -562,9 +559,6 @@ class MemoryNodes:
 
     def _connect(self, run: Run) -> None:
         """Try the entries of a list, all of them; after that a node pauses."""
-        for entry in run.wanted:
-            self._link(run, entry)
-        run.wanted.clear()
         wanted = [entry for entry in run.added if entry not in run.outbound]
         pause_s = run.tries_at - clock.monotonic()
         if wanted and pause_s > 0:

@@ -110,7 +110,7 @@ async def network() -> AsyncIterator[Pass]:
 
 
 async def test_a_visit_connects_the_nodes_and_the_next_ones_change_nothing(network: Pass) -> None:
-    """Each list has those that the mesh says, and each node says what it is."""
+    """Each list has those that the mesh says, each node says what it is, and the first visit sees what it did."""
     first = await network.visit()
     assert all(isinstance(said, Answer) for said in first.said.values())
     assert network.nodes.lists == {
@@ -118,12 +118,26 @@ async def test_a_visit_connects_the_nodes_and_the_next_ones_change_nothing(netwo
         "demo/net-sts-1": {"10.0.0.3"},
         "demo/net-sts-2": {"10.0.0.1"},
     }
-    assert set(network.nodes.connections.values()) == {0}
-    assert first.again_s == 1  # connections are new: somebody should look soon
+    assert assess(network.members, first, network.mesh).link is Link.CONNECTED
+    assert {said.connections for said in first.said.values() if isinstance(said, Answer)} == {2}
+    assert first.again_s == 1  # connections are new: somebody should look soon whether they stay
     await network.settled()
-    assert set(network.nodes.connections.values()) == {2}
     await network.visit()
     assert network.nodes.writes == []
+
+
+async def test_a_node_that_does_not_say_what_its_new_connections_are_keeps_what_it_said(network: Pass) -> None:
+    """It is asked once more in what is left of the budget, and looked at again soon."""
+    network.fault(0, fails_every=4)  # asked, added to, connected; then asked again
+    visit = await network.visit()
+    assert isinstance(visit.said["net-sts-0"], Answer)
+    assert [network.asked(ordinal) for ordinal in range(3)] == [2, 2, 2]
+    assert visit.again_s == 1
+    network.fault(1, call_s=4.9)
+    await network.nodes.node("10.0.0.2", CREDENTIALS).remove_node("10.0.0.3")
+    began = monotonic()
+    await network.visit()
+    assert monotonic() - began <= BUDGET_S
 
 
 async def test_to_ask_only_changes_no_list(network: Pass) -> None:

@@ -50,7 +50,7 @@ async def test_a_network_becomes_available_in_few_passes_and_writes(scene: Scene
     await scene.run_pods()
     assert scene.condition("Available")[0] == "True"
     assert scene.passes <= 5
-    assert scene.world.clientset.writes.count(STATUS) <= 4
+    assert scene.world.clientset.writes.count(STATUS) <= 3
 
 
 async def test_new_pods_are_told_of_before_nodes_that_take_long_have_answered(scene: Scene) -> None:
@@ -110,7 +110,7 @@ async def test_a_condition_keeps_its_time_until_its_status_changes(scene: Scene)
     await scene.world.advance(10)
     available = next(item for item in scene.network.at("status.conditions") if item["type"] == "Available")
     assert (available["status"], began) == ("True", "2026-01-01T00:00:00Z")
-    assert available["lastTransitionTime"] > "2026-01-01T00:01:30Z"
+    assert available["lastTransitionTime"] == "2026-01-01T00:01:30Z"
 
 
 async def test_the_steady_state_writes_nothing(scene: Scene) -> None:
