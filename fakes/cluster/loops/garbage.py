@@ -1,10 +1,10 @@
 """
 The garbage collector: background, foreground and orphaning deletion of dependents.
 
-It watches every kind and maps each change to uids: the object's own and its owners'. garbage_plan.py decides what to
-delete, and which owner references and finalizers to remove. A cache may not show an owner yet, so an owner counts as
-gone only after a GET has returned 404; an owner of an unknown kind counts as existing. A Warning tells of a dependent
-whose owner is in another namespace.
+It watches every kind and maps each change to uids: the object's own if it goes, and those of owners that are not known
+to stay. garbage_plan.py decides what to delete, and which owner references and finalizers to remove. A cache may not
+show an owner yet, so an owner counts as gone only after a GET has returned 404; an owner of an unknown kind counts as
+existing. A Warning tells of a dependent whose owner is in another namespace.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from ctrlkit.cache import Change
 from ctrlkit.client import Client
-from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch
+from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Watch
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.garbage_plan import (
@@ -33,7 +33,7 @@ from ctrlkit.fakes.cluster.loops.garbage_plan import (
 )
 from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, WatchedKinds, wake_on_change
 from ctrlkit.manager import Manager
-from ctrlkit.model import MergePatch, ObjectKey, Record, to_plain
+from ctrlkit.model import MergePatch, ObjectKey, OwnerReference, Record, to_plain
 
 _BY_UID = "garbage-uid"
 _BY_OWNER = "garbage-owner"
@@ -69,12 +69,29 @@ class Garbage:
             await self._take(step)
         return DONE
 
-    def keys_for(self, record: Record[Any]) -> Iterable[ObjectKey]:
-        """Map a changed object to its owners, and to itself if it has dependents or finalizers."""
-        uids = [owner.uid for owner in record.meta.owner_references or ()]
-        if record.meta.finalizers or any(self._find(_BY_OWNER, record.meta.uid)):
-            uids.append(record.meta.uid)
-        return [ObjectKey("", uid) for uid in uids if uid]
+    def mapper_of(self, informer: AnyInformer) -> Mapper[Any]:
+        """
+        Make a mapper of the objects of a kind: to those of their owners that are not known to stay, and to themselves
+        where they go, if they have dependents or finalizers.
+        """
+
+        def keys_for(record: Record[Any]) -> Iterable[ObjectKey]:
+            meta = record.meta
+            uids = [owner.uid for owner in meta.owner_references or () if not self._stays(owner, meta.namespace)]
+            if not _is_kept(informer, record.key, meta.uid) and (
+                meta.finalizers or any(self._find(_BY_OWNER, meta.uid))
+            ):
+                uids.append(meta.uid)
+            return [ObjectKey("", uid) for uid in uids if uid]
+
+        return keys_for
+
+    def _stays(self, owner: OwnerReference, namespace: str) -> bool:
+        """Whether the owner of an object in a namespace is there, and not to be deleted: then nothing is to be done."""
+        informer = self.kinds.informer_of(owner)
+        if informer is None:
+            return False
+        return _is_kept(informer, ObjectKey(namespace if informer.resource.namespaced else "", owner.name), owner.uid)
 
     async def _state(self, tie: Tie) -> OwnerState:
         reference = tie.reference
@@ -129,6 +146,12 @@ class Garbage:
                 yield ObjectRef(informer.resource, record.meta)
 
 
+def _is_kept(informer: AnyInformer, key: ObjectKey, uid: str) -> bool:
+    """Whether the cache has this very object, and it is not being deleted."""
+    held = informer.lister.find_record(key)
+    return held is not None and held.meta.uid == uid and not held.meta.deleting
+
+
 def matters(change: Change[Any]) -> bool:
     """Whether a change is one of what there is, or of owners, finalizers or deletion."""
     if change.old is None or change.new is None:
@@ -146,7 +169,7 @@ def add_garbage_collector(manager: Manager, kinds: WatchedKinds) -> None:
     controller = Controller(
         name="garbage",
         reconcile=garbage.reconcile,
-        watches=[Watch(informer, garbage.keys_for, predicate=matters) for informer in built_in],
+        watches=[Watch(informer, garbage.mapper_of(informer), predicate=matters) for informer in built_in],
         workers=_WORKERS,
     )
 
@@ -154,7 +177,7 @@ def add_garbage_collector(manager: Manager, kinds: WatchedKinds) -> None:
         informer.add_index(_BY_UID, lambda record: [record.meta.uid])
         informer.add_index(_BY_OWNER, lambda record: [owner.uid for owner in record.meta.owner_references or ()])
         if informer not in built_in:
-            wake_on_change(informer, garbage.keys_for, controller, predicate=matters)
+            wake_on_change(informer, garbage.mapper_of(informer), controller, predicate=matters)
 
     kinds.on_informer(follow)
     manager.add(controller)

@@ -47,6 +47,7 @@ class WatchedKinds:
         self._manager = manager
         self._definitions = manager.informer(CUSTOM_RESOURCE_DEFINITIONS)
         self._informers: dict[tuple[str, str], AnyInformer] = {}
+        self._by_kind: dict[tuple[str, str], AnyInformer] = {}
         self._followers: list[Callable[[AnyInformer], None]] = []
         served = {(one.group, one.version, one.plural) for one in release(server).kinds}
         built_in = [one for one in BUILT_IN if (one.group, one.version, one.plural) in served]
@@ -83,6 +84,10 @@ class WatchedKinds:
         """Find the kind of an owner reference, ignoring the version; None if it is unknown."""
         known = (*self._given.values(), *(informer.resource for informer in self.informers))
         return next((one for one in known if (one.group, one.kind) == (owner.group, owner.kind)), None)
+
+    def informer_of(self, owner: OwnerReference) -> AnyInformer | None:
+        """Find the informer of the kind of an owner reference, ignoring the version; None if there is none yet."""
+        return self._by_kind.get((owner.group, owner.kind))
 
     async def wait_synced(self) -> None:
         """Wait until every kind that is defined now, or has objects, has a synced informer."""
@@ -127,6 +132,7 @@ class WatchedKinds:
     def _add(self, resource: Resource[Any]) -> None:
         if resource.identity not in self._informers:
             informer = self._informers[resource.identity] = self._manager.informer(resource)
+            self._by_kind.setdefault((resource.group, resource.kind), informer)
             for follower in self._followers:
                 follower(informer)
 

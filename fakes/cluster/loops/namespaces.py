@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctrlkit import clock
-from ctrlkit.cache import Lister
+from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.errors import Conflict, NotFound
@@ -51,7 +51,7 @@ class Namespaces:
         return DONE
 
     def keys_for(self, record: Record[Any]) -> Iterable[ObjectKey]:
-        """Map an object to its namespace if that is terminating."""
+        """Map an object that is gone to its namespace if that is terminating."""
         key = ObjectKey("", record.key.namespace)
         namespace = self.namespaces.find_record(key) if record.key.namespace else None
         return [key] if namespace is not None and namespace.meta.deleting else []
@@ -76,18 +76,25 @@ class Namespaces:
         return remains
 
 
+def _is_gone(change: Change[Any]) -> bool:
+    """Whether one object less is there: what else happens to one does not bring its namespace nearer to its end."""
+    return change.new is None
+
+
 def add_namespaces(manager: Manager, kinds: WatchedKinds) -> None:
     """Add the namespace controller to a manager."""
     informer = manager.informer(NAMESPACES)
     loop = Namespaces(manager.client, informer.lister, kinds)
     built_in = kinds.informers
     watches: list[Watch[Any]] = [Watch(informer, to_self)]
-    watches += [Watch(informer, loop.keys_for) for informer in built_in if informer.resource.namespaced]
+    watches += [
+        Watch(informer, loop.keys_for, predicate=_is_gone) for informer in built_in if informer.resource.namespaced
+    ]
     controller = Controller(name="namespaces", reconcile=loop.reconcile, watches=watches)
 
     def follow(informer: AnyInformer) -> None:
         if informer not in built_in and informer.resource.namespaced:
-            wake_on_change(informer, loop.keys_for, controller)
+            wake_on_change(informer, loop.keys_for, controller, predicate=_is_gone)
 
     kinds.on_informer(follow)
     manager.add(controller)

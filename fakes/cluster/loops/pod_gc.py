@@ -67,7 +67,7 @@ class PodCollector:
 
     def reason_to_collect(self, pod: Unstructured) -> str:
         """Return why a pod is to be collected, "" if it is not."""
-        name, is_ending = pod.at("spec.nodeName"), bool(pod.at("metadata.deletionTimestamp"))
+        name, is_ending = pod["spec"].get("nodeName"), "deletionTimestamp" in pod["metadata"]
         if not name:
             return "unscheduled" if is_ending else ""
         record = self.nodes.find_record(ObjectKey("", name))

@@ -117,12 +117,11 @@ def add_taint_eviction(manager: Manager) -> None:
         """Whether a pod is new on a tainted node, is going, or tolerates other taints than before."""
         if change.new is None:
             return change.key in loop._due
-        pod, old = change.new.shared, change.old.shared if change.old is not None else None
-        name = pod.at("spec.nodeName")
-        if not name or (old is not None and _stands(old) == _stands(pod)):
+        pod = change.new.shared
+        node = nodes.lister.find_record(ObjectKey("", pod["spec"].get("nodeName") or ""))
+        if node is None or not no_execute_taints(node.shared):
             return False
-        node = nodes.lister.find_record(ObjectKey("", name))
-        return node is not None and bool(no_execute_taints(node.shared))
+        return change.old is None or _stands(change.old.shared) != _stands(pod)
 
     def is_tainted_anew(change: Change[Unstructured]) -> bool:
         if change.new is None:
