@@ -201,13 +201,13 @@ class NodeCalls:
             for member in asked:
                 limit = changes_max if member.is_ready else 0
                 plan = partial(list_changes, mesh, member.name, members, limit=limit, young=young)
-                work = _visit_node(handles[member.name], member.name, kept, plan, found[member.name], ends_at)
+                work = _visit_node(handles[member.name], member.name, kept, plan, found[member.name], ends_at=ends_at)
                 tasks.create_task(work, name=f"visit:{member.name}")
         again = _newly_connected(found, members, mesh)
         if again:
             async with asyncio.TaskGroup() as tasks:
                 for name in again:
-                    work = _ask_again(handles[name], kept, found[name], ends_at)
+                    work = _ask_again(handles[name], kept, found[name], ends_at=ends_at)
                     tasks.create_task(work, name=f"visit:{name}")
         for name, one in found.items():
             _take_in(known.nodes[name], one)
@@ -259,6 +259,7 @@ async def _visit_node(
     kept: Callable[[Answer], Answer],
     plan: Callable[[Mapping[str, bool]], ListChanges],
     found: _Found,
+    *,
     ends_at: float,
 ) -> None:
     """Ask a node and change its list, until the budget is over."""
@@ -284,7 +285,7 @@ async def _visit_node(
         found.error = error.with_traceback(None)  # its frames hold the credentials
 
 
-async def _ask_again(node: Node, kept: Callable[[Answer], Answer], found: _Found, ends_at: float) -> None:
+async def _ask_again(node: Node, kept: Callable[[Answer], Answer], found: _Found, *, ends_at: float) -> None:
     """Ask a node what its connections are now; where it does not say, what it said before them stands."""
     with suppress(RpcError, TimeoutError):
         async with asyncio.timeout_at(ends_at):

@@ -369,7 +369,7 @@ class MemoryNodes:
             self._listed_by[host].pop(run, None)
 
     def connect(self, run: Run, entry: str) -> None:
-        """Have a node try an entry now, however lately it has looked at its list; the call returns after the attempt."""
+        """Have a node try an entry now, however lately it has looked at its list; the call ends after the attempt."""
         self._link(run, entry)
         self._touch(run)
 
