@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
 from ctrlkit.clock import micro_timestamp, now, random_source, timestamp
-from ctrlkit.events.occurrence import Entry, Reference
+from ctrlkit.events.occurrence import Counted, Entry, Reference
 from ctrlkit.model import ObjectKey, Patch, Resource, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import EVENTS, EVENTS_V1
 from ctrlkit.names import is_subdomain
@@ -42,7 +42,7 @@ class EventForm(Protocol):
         """Where Events are written."""
         ...
 
-    def body(self, key: ObjectKey, entry: Entry) -> dict[str, Any]:
+    def body(self, key: ObjectKey, entry: Counted) -> dict[str, Any]:
         """A new Event."""
         ...
 
@@ -59,7 +59,7 @@ class CoreForm:
     host: str = ""
     resource: Resource[Unstructured] = EVENTS
 
-    def body(self, key: ObjectKey, entry: Entry) -> dict[str, Any]:
+    def body(self, key: ObjectKey, entry: Counted) -> dict[str, Any]:
         """A new Event."""
         about = entry.about
         return {
@@ -93,7 +93,7 @@ class SeriesForm:
     host: str = ""
     resource: Resource[Unstructured] = EVENTS_V1
 
-    def body(self, key: ObjectKey, entry: Entry) -> dict[str, Any]:
+    def body(self, key: ObjectKey, entry: Counted) -> dict[str, Any]:
         """A new Event; one that occurred again before it was written begins with its series."""
         about = entry.about
         return {
@@ -154,5 +154,5 @@ def _plain_reference(reference: Reference, version: str = "", field_path: str = 
     return {name: value for name, value in fields.items() if value}
 
 
-def _series(entry: Entry) -> dict[str, Any]:
+def _series(entry: Counted | Entry) -> dict[str, Any]:
     return {"count": entry.count, "lastObservedTime": micro_timestamp(entry.last)}

@@ -60,6 +60,16 @@ class Occurrence:
     version: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What an Event tells, at one time: fields as those of an Entry, which go on counting."""
+
+    about: Occurrence
+    first: datetime
+    last: datetime
+    count: int
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
     """
@@ -82,6 +92,10 @@ class Entry:
     lost: int = 0
     waits: bool = False
     key: ObjectKey | None = None
+
+    def counted(self) -> Counted:
+        """What it is to tell now."""
+        return Counted(self.about, self.first, self.last, self.count)
 
     def occurred_again(self, about: Occurrence, wall: datetime, at: float) -> None:
         """Count one more."""

@@ -25,14 +25,15 @@ from typing import Any
 
 from ctrlkit.backoff import Backoff
 from ctrlkit.client import Client
+from ctrlkit.client.bodies import whole_object
 from ctrlkit.clock import monotonic, now, random_source
 from ctrlkit.errors import AlreadyExists, ApiError, CtrlkitError, NotFound
 from ctrlkit.events.correlate import Correlator, cut
 from ctrlkit.events.forms import CoreForm, EventForm, EventNames, EventsApi, SeriesForm
-from ctrlkit.events.occurrence import Decision, Entry, EventType, Occurrence, Reference
+from ctrlkit.events.occurrence import Counted, Decision, Entry, EventType, Occurrence, Reference
 from ctrlkit.events.series import SeriesBook
 from ctrlkit.failures import FailureLog
-from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta
+from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta, Options
 from ctrlkit.telemetry import LogLevel, logger
 
 PENDING_MAX = 1000
@@ -109,6 +110,9 @@ class EventRecorder:
         self._series = SeriesBook()
         self._form: EventForm = (CoreForm if api is EventsApi.CORE_V1 else SeriesForm)(component, host)
         self._names = EventNames.of(client)
+        self._promise: Callable[..., bool] | None = getattr(client.transport, "promise", None)  # of the fakes
+        self._make_body = self._whole_body
+        self._options = Options(field_manager=client.field_manager)
         self._pending: deque[Entry] = deque()
         self._writing: Entry | None = None
         self._work = asyncio.Event()
@@ -244,12 +248,15 @@ class EventRecorder:
 
     async def _wait_for_work(self) -> None:
         """Return when something waits to be written, a series by its time included."""
-        try:
-            async with asyncio.timeout_at(self._series.next_look() if self.api is EventsApi.EVENTS_V1 else None):
-                await self._work.wait()
-        except TimeoutError:
-            for entry in self._series.look(monotonic()):
-                self._enqueue(entry)
+        if self.api is EventsApi.CORE_V1:
+            await self._work.wait()
+        else:
+            try:
+                async with asyncio.timeout_at(self._series.next_look()):
+                    await self._work.wait()
+            except TimeoutError:
+                for entry in self._series.look(monotonic()):
+                    self._enqueue(entry)
         self._work.clear()
 
     def _enqueue(self, entry: Entry) -> None:
@@ -295,7 +302,10 @@ class EventRecorder:
         if entry.key is None:
             entry.key = self._names.new(entry.about.regarding)
         key, resource = entry.key, self._form.resource
-        body, patch = self._form.body(key, entry), self._form.patch(entry)
+        if is_new and self._is_promised(key, entry):
+            self._counts["created"] += 1
+            return
+        body, patch = self._form.body(key, entry.counted()), self._form.patch(entry)
         if entry.told:
             try:
                 await _until_answered(lambda: self._client.patch(resource, key, patch))
@@ -323,6 +333,15 @@ class EventRecorder:
             self._counts["updated"] += 1
         else:
             self._counts["created"] += 1
+
+    def _is_promised(self, key: ObjectKey, entry: Entry) -> bool:
+        """Whether the Transport creates a new Event, and asks for its body when somebody looks at it."""
+        if self._promise is None:
+            return False
+        return self._promise(self._form.resource, key, self._make_body, entry.counted(), options=self._options)
+
+    def _whole_body(self, key: ObjectKey, counted: Counted) -> dict[str, Any]:
+        return whole_object(self._form.resource, self._form.body(key, counted))
 
     # ---- what is not written ----------------------------------------------------------------------------------------
 

@@ -269,14 +269,15 @@ def _intercepted_watch(
 
 
 @functools.lru_cache(maxsize=1024)
-def _plain_kind(resource: AnyResource) -> _Kind:
+def plain_kind(resource: AnyResource) -> _Kind:
+    """Return a kind without its Python type."""
     given = [field.name for field in dataclasses.fields(Resource) if field.init]
     return _Kind(**{name: getattr(resource, name) for name in given})
 
 
 def write_of(action: Action) -> Write:
     """Return the Write of a call."""
-    resource = _plain_kind(action.resource)
+    resource = plain_kind(action.resource)
     return Write(action.verb, resource, key_of(action), action.subresource)
 
 

@@ -195,6 +195,37 @@ TOO_LATE: Final = Reply(failure="context deadline exceeded")
 _EXCHANGE: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
+class _Drawn(random.Random):
+    """A random number that was drawn before."""
+
+    value: int = 0
+
+    def getrandbits(self, _bits: int, /) -> int:
+        """Return it."""
+        return self.value
+
+
+class _Then(Exchange):
+    """A request of an earlier time, which drew one random number and asks no webhooks."""
+
+    def __init__(self, now: datetime, drawn: int) -> None:  # nothing is drawn now
+        self.now = now
+        self.chance = chance = _Drawn(0)
+        chance.value = drawn
+        self.done = {}
+        self.annotations = {}
+
+
+@contextmanager
+def as_of(now: datetime, drawn: int) -> Iterator[None]:
+    """Do what is in the block as at an earlier time, with the random number that was drawn then."""
+    token = _EXCHANGE.set(_Then(now, drawn))
+    try:
+        yield
+    finally:
+        _EXCHANGE.reset(token)
+
+
 def current() -> Exchange | None:
     """Return the exchange of the request that is being served; None if no webhook can be asked."""
     return _EXCHANGE.get()

@@ -265,6 +265,11 @@ class Collection:
             for waker in wakers:
                 waker.wake()
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody waits for changes."""
+        return bool(self._wakers)
+
     def subscribe(self, namespace: str, waker: Waker) -> None:
         """Wake `waker` at changes in a namespace, or at all for ""."""
         self._wakers.setdefault(namespace, {})[waker] = None
@@ -282,6 +287,23 @@ class Collection:
         if namespace:
             for waker in self._wakers.get(namespace, ()):
                 waker.wake()
+
+
+class Promises:
+    """Objects of one kind that are there, and are made once somebody looks at the kind."""
+
+    def __init__(self, collection: Collection, make: Callable[[ObjectKey, Any], object]) -> None:
+        self.collection: Collection = collection
+        self.make: Callable[[ObjectKey, Any], object] = make
+        """Writes an object."""
+        self.made: dict[ObjectKey, tuple[int, object]] = {}
+        """For each its version, and what it is made of."""
+        self.namespaces: set[str] = set()
+        """Where there may be new objects."""
+
+    def has(self, key: ObjectKey) -> bool:
+        """Whether there is an object of this name."""
+        return key in self.made or self.collection.find(key) is not None
 
 
 def version_at(moment: datetime) -> int:
@@ -312,22 +334,31 @@ class Store:
         """The kinds that have objects."""
         self._begun: dict[Identity, None] = {}
         self._followers: list[Callable[[Identity], None]] = []
+        self.promised: dict[Identity, Promises] = {}
+        """The kinds of which objects are promised, which nobody has looked at since."""
+        self._rest_on: frozenset[Identity] = frozenset()
+        self._making: int = 0
         self.writes: deque[Write] = deque(maxlen=KEPT_CHANGES)
         """The newest writes of all kinds, oldest first."""
 
     def collection(self, identity: Identity) -> Collection:
         """Return the collection of a kind, made if there is none."""
         collection = self._collections.get(identity)
-        if collection is None:
+        if collection is None and identity in self.promised:
+            self.keep_promises()
+            collection = self._collections[identity]
+        elif collection is None:
             collection = self._collections[identity] = Collection(identity, self._floor)
         return collection
 
     def open(self, identity: Identity) -> None:
         """Begin the history of a kind."""
+        self.keep_promises()
         self._collections.setdefault(identity, Collection(identity, self.version))
 
     def collections(self) -> tuple[Collection, ...]:
         """Return all collections."""
+        self.keep_promises()
         return tuple(self._collections.values())
 
     def on_first_object(self, follower: Callable[[Identity], None]) -> Callable[[], None]:
@@ -347,15 +378,20 @@ class Store:
 
         Errors  ApiError (code 500) for an object that is too large for etcd, as a real server says it.
         """
-        version = self.version + 1
+        if identity in self._rest_on:
+            self.keep_promises()
+        version = self._making or self.version + 1
         metadata = plain["metadata"] | {"resourceVersion": str(version)}
         stored = Stored(key, version, encode_tail({**plain, "metadata": metadata}))
         if len(stored.tail) > OBJECT_BYTES_MAX:
             raise _too_large(len(stored.tail))
         collection = self.collection(identity)
-        self.version = version  # from here on nothing can fail
+        # from here on nothing can fail
         before = collection.find(key)
         collection.put(Change(version, key, before, stored))
+        if self._making:
+            return stored
+        self.version = version
         self.writes.append(Write(version, collection.name, key, "created" if before is None else "updated"))
         self.populated.add(identity)
         if identity not in self._begun:
@@ -364,8 +400,46 @@ class Store:
                 follower(identity)
         return stored
 
+    def promises(
+        self, identity: Identity, make: Callable[[ObjectKey, Any], object], *, rest_on: frozenset[Identity]
+    ) -> Promises | None:
+        """
+        Begin to promise objects of a kind, which `make` writes; None while it has none, or somebody watches it.
+
+        Before an object of a kind that they rest on is written or removed, all promises are kept.
+        """
+        collection = self.collection(identity)
+        if collection.is_watched or identity not in self.populated:
+            return None
+        self._rest_on |= rest_on
+        promises = self.promised[identity] = Promises(self._collections.pop(identity), make)
+        return promises
+
+    def promise(self, promises: Promises, key: ObjectKey, facts: object) -> Write:
+        """Take the next version for a new object, which is made of facts later; return what was written."""
+        self.version = version = self.version + 1
+        promises.made[key] = (version, facts)
+        write = Write(version, promises.collection.name, key, "created")
+        self.writes.append(write)
+        return write
+
+    def keep_promises(self) -> None:
+        """Write all objects that are promised, each at its version."""
+        if not self.promised:
+            return
+        promised, self.promised, self._rest_on = self.promised, {}, frozenset()
+        self._collections |= {identity: promises.collection for identity, promises in promised.items()}
+        try:
+            for promises in promised.values():
+                for key, (self._making, facts) in promises.made.items():
+                    promises.make(key, facts)
+        finally:
+            self._making = 0
+
     def remove(self, identity: Identity, key: ObjectKey) -> Stored:
         """Remove an object at the next version; return its last state. Errors: KeyError."""
+        if identity in self._rest_on:
+            self.keep_promises()
         collection = self.collection(identity)
         before = collection.find(key)
         if before is None:
@@ -379,6 +453,7 @@ class Store:
 
     def drop(self, identity: Identity) -> None:
         """Close the collection of a kind and drop it with its history."""
+        self.keep_promises()
         self.populated.discard(identity)
         collection = self._collections.pop(identity, None)
         if collection is not None:
@@ -386,6 +461,7 @@ class Store:
 
     def compact(self) -> None:
         """Drop all history."""
+        self.keep_promises()
         self._floor = self.version
         for collection in self._collections.values():
             collection.compact(self.version)

@@ -27,6 +27,7 @@ from ctrlkit.fakes.tracker.subresources.connect import connect, read_log
 from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
 from ctrlkit.fakes.tracker.tokens import InvalidToken
 from ctrlkit.fakes.tracker.verbs.partial import MetadataLines, metadata_only
+from ctrlkit.fakes.tracker.verbs.promise import Body, promise
 from ctrlkit.fakes.tracker.verbs.restore import restore
 from ctrlkit.fakes.tracker.verbs.selection import Selection
 from ctrlkit.fakes.tracker.verbs.serve import checked, serve
@@ -168,6 +169,16 @@ class Tracker:
         self._check_caller(action)
         answer = serve(self._core, action)
         return metadata_only(answer) if action.options.metadata_only else answer
+
+    def promise(
+        self, resource: AnyResource, key: ObjectKey, body: Body[T], facts: T, *, options: Options
+    ) -> Write | None:
+        """
+        Create an Event that breaks no rule, whose body is asked for when somebody looks; return what was written.
+
+        None if it is not created: then it is to be created as usual.
+        """
+        return promise(self._core, resource, key, body, facts, options=options)
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:

@@ -13,14 +13,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import msgspec
 
 from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.errors import CtrlkitError, Forbidden, Unreachable
 from ctrlkit.failures import UNFORESEEN, leaves
-from ctrlkit.fakes.clientset.clientset import FakeClientset, write_of
+from ctrlkit.fakes.clientset.clientset import FakeClientset, Write, plain_kind, write_of
 from ctrlkit.fakes.clientset.faults import Faults
 from ctrlkit.fakes.loop import SKEW, Skew
 from ctrlkit.fakes.rights import asked_by
@@ -29,11 +29,14 @@ from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User, act_as
 from ctrlkit.fakes.tracker.callers import caller as server_caller
 from ctrlkit.fakes.tracker.kinds.registry import Registry
 from ctrlkit.fakes.tracker.rights.attributes import Attributes, of_action
+from ctrlkit.fakes.tracker.verbs.promise import Body
 from ctrlkit.fakes.world.trace import PART, TEST, Changed, Trace, caller
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailures
 from ctrlkit.manager import Build, Manager
-from ctrlkit.model import Action, Lines
+from ctrlkit.model import Action, AnyResource, Lines, ObjectKey, Options, Verb
 from ctrlkit.model.streams import Connection, StreamTransport
+
+T = TypeVar("T")
 
 _RBAC = "rbac.authorization.k8s.io"
 _OF_CACHES = ("list", "watch")
@@ -81,6 +84,13 @@ class PartTransport:
                 self._note(action, made=any(change.how == "created" for change in changes), answer=answer)
             if error is not None or action.verb.writes:
                 self._trace.called(write_of(action), error, changes=tuple(changes))
+
+    def promise(self, resource: AnyResource, key: ObjectKey, body: Body[T], facts: T, *, options: Options) -> bool:
+        """Create an Event of which the body is made when somebody looks at it; False: it is to be created now."""
+        server = self._server
+        if self._is_cut or self.faults or not isinstance(server, ClusterTransport):
+            return False
+        return server.promise(resource, key, body, facts, options=options)
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
@@ -177,6 +187,17 @@ class ClusterTransport:
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
         return await note_changes(self._trace, action, self._tracker.do)  # the client has copied the body
+
+    def promise(self, resource: AnyResource, key: ObjectKey, body: Body[T], facts: T, *, options: Options) -> bool:
+        """Create an Event as `PartTransport.promise` does."""
+        self._trace.catch_up()
+        skew = SKEW.set(None)  # the server has a clock of its own
+        made = self._tracker.promise(resource, key, body, facts, options=options)
+        SKEW.reset(skew)
+        if made is None:
+            return False
+        self._trace.promised(Write(Verb.CREATE, plain_kind(resource), str(key)), made)
+        return True
 
     def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
         """Open a watch (Transport)."""

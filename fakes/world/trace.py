@@ -24,6 +24,7 @@ from ctrlkit.failures import describe
 from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.fakes.releases.simulated import LeftUndone
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.store import Write as Made
 
 KEPT_ENTRIES: Final = 10_000
 SHOWN_ENTRIES: Final = 30
@@ -198,6 +199,14 @@ class Trace:
                 if change.key != write.key or change.resource != kind or change.how == "deleted":
                     self._entries.append(change)
             self._note_left_undone(changes)
+
+    def promised(self, write: Write, made: Made) -> None:
+        """Add a call that made the newest version, of a kind with which no loop has anything to do."""
+        now, by = _now(), caller()
+        self._entries.append(Called(now, by, write, (made.version,), ""))
+        if made.kind != str(write.resource):
+            self._entries.append(Changed(now, by, made.version, made.kind, str(made.key), made.how))
+        self._seen = made.version
 
     def changes_of_call(self) -> tuple[Changed, ...]:
         """The changes since the last check, all made by a call of the current part."""

@@ -68,9 +68,12 @@ def generate_name(base: str) -> str:
     return base[:BASE_MAX] + suffix
 
 
+UID_BITS = 128
+
+
 def make_uid() -> str:
     """Make up a uid."""
-    return str(uuid.UUID(int=exchanges.chance().getrandbits(128), version=4))
+    return str(uuid.UUID(int=exchanges.chance().getrandbits(UID_BITS), version=4))
 
 
 def clean(metadata: Plain) -> dict[str, Any]:
