@@ -85,8 +85,8 @@ examples:
 
 The embedded server listens on 127.0.0.1 only, and nodes get addresses of their own in 127.0.0.0/8. The server speaks
 TLS and asks for a token, which only its kubeconfig holds, and the nodes' password is drawn anew. However the demo ends,
-nothing is left running or on disk. Simulated nodes on the embedded server are probed after 1 s instead of 5 s, to save
-your time.
+nothing is left running or on disk. Pods of simulated nodes on the embedded server have no startup probe, and are asked
+whether they are ready from the start and then each second, to save your time.
 exit status: 0 if every step held, 1 if one did not or there was an error, 2 for bad arguments; 130 after a Ctrl-C
 that came before the end.
 """

@@ -6,6 +6,11 @@ import sys
 from collections.abc import Sequence
 
 
+def prepare() -> None:
+    """Import what either of them needs, before a fork of this interpreter runs it."""
+    from ctrlkit.fakes.bitcoind import cli, daemon  # noqa: F401, PLC0415
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run bitcoind or bitcoin-cli; returns the exit status."""
     match arguments:

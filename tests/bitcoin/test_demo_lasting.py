@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from ctrlkit.bitcoin.demo.checks import NodeFacts
 from ctrlkit.bitcoin.demo.lasting import Majority
 from ctrlkit.bitcoin.demo.nodes import Nodes
+from ctrlkit.bitcoin.demo.observer import at_pods
 from ctrlkit.bitcoin.demo.stage import NodeImages, Stage
 from ctrlkit.bitcoin.demo.steps import StepFailed
 from ctrlkit.bitcoin.network import NodeStatus
+from ctrlkit.bitcoin.objects import Pod, PodStatus
 from ctrlkit.bitcoin.rpc import Answer, BadCredentials, Credentials, NodeUnreachable
+from ctrlkit.model import ObjectMeta
 
 OLD, NEW = Credentials(user="old", password="1"), Credentials(user="new", password="2")
 
@@ -44,6 +48,34 @@ def test_a_majority_has_all_blocks_each_time_the_nodes_are_asked(nodes: int, lea
     assert str(watched) == f"{least} or more of {nodes} had all blocks, asked 2 times"
     with pytest.raises(StepFailed, match=f"only {least - 1} of {nodes} nodes had all blocks"):
         watched.look_at(facts_of(*[101] * (least - 1), *[100] * (nodes - least + 1)))
+
+
+def test_too_few_nodes_are_told_with_what_the_others_have_instead() -> None:
+    """Fewer blocks, no answer, or no address to ask at."""
+    watched = Majority(a_stage(4))
+    silent = NodeFacts(name="net-2", ready=True, address="c", error="getblockcount on c: refused")
+    nowhere = NodeFacts(name="net-3", ready=False, address="")
+    with pytest.raises(
+        StepFailed, match="a majority: net-sts-1 has 7; getblockcount on c: refused; net-3 has no address"
+    ):
+        watched.look_at([*facts_of(101, 7), silent, nowhere])
+
+
+async def test_a_majority_is_asked_where_pods_are_and_not_where_the_status_says() -> None:
+    """
+    A node that is up again counts before the controller has said that it is ready, as it does for the controller.
+
+    Found by a walk-through on a busy machine: the next node was down already.
+    """
+    rpc = Heights({"new": 101, "up": 101}, {"new": (OLD,), "up": (OLD,)})
+    old = msgspec.structs.replace(a_node("old"), ready=False)
+    pods = {
+        f"node-{was}": Pod(metadata=ObjectMeta(name=f"node-{was}"), status=PodStatus(pod_ip=ip))
+        for was, ip in {"old": "new", "up": "up", "down": "down"}.items()
+    }
+    watched = Majority(a_stage(3))
+    watched.look_at(await nodes_on(rpc).survey(at_pods([old, a_node("up"), a_node("down")], pods)))
+    assert str(watched) == "2 or more of 3 had all blocks, asked 1 times"
 
 
 class Heights:

@@ -115,7 +115,7 @@ def _without(wanted: str, reason: str) -> Binary:
 
 
 def _simulated(reason: str) -> Binary:
-    return Binary(NodeKind.SIMULATED, simulated_bitcoind(), f"simulated nodes: {reason}")
+    return Binary(NodeKind.SIMULATED, simulated_bitcoind(warmup_s=0), f"simulated nodes: {reason}")
 
 
 async def _look_at(path: Path) -> tuple[str, str]:

@@ -142,10 +142,11 @@ def check_addresses(pods: int, *, is_set_up: Callable[[str], bool] | None = None
 
 class EarlyProbes:
     """
-    A StreamTransport that shortens the probes of new pods, for simulated nodes, which are up at once.
+    A StreamTransport that has new pods probed early, for simulated nodes, which are up at once.
 
-    The controller has nodes probed every few seconds. Like a mutating admission webhook, this changes each pod as it is
-    created, to a probe every second; the StatefulSet that the controller wrote stays as it is.
+    The controller's pods give a node an hour to start, and are asked every few seconds. Like a mutating admission
+    webhook, this changes each pod as it is created: without a startup probe, a kubelet asks from the start, and then
+    each second, whether it is ready. The StatefulSet that the controller wrote stays as it is.
     """
 
     def __init__(self, transport: StreamTransport) -> None:
@@ -173,11 +174,12 @@ class EarlyProbes:
 
 def with_early_probes(pod: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return a pod whose first probes come each second.
+    Return a pod that is asked from the start, and then each second, whether it is ready.
 
     >>> probe = {"initialDelaySeconds": 5, "periodSeconds": 5, "exec": {"command": ["true"]}}
-    >>> with_early_probes({"spec": {"containers": [{"name": "c", "readinessProbe": probe}]}})["spec"]["containers"]
-    [{'name': 'c', 'readinessProbe': {'initialDelaySeconds': 1, 'periodSeconds': 1, 'exec': {'command': ['true']}}}]
+    >>> container = {"name": "c", "startupProbe": probe, "readinessProbe": probe}
+    >>> with_early_probes({"spec": {"containers": [container]}})["spec"]["containers"]
+    [{'name': 'c', 'readinessProbe': {'periodSeconds': 1, 'exec': {'command': ['true']}}}]
     """
     spec = pod.get("spec") or {}
     containers = [_with_early_probe(container) for container in spec.get("containers") or ()]
@@ -185,8 +187,9 @@ def with_early_probes(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_early_probe(container: Mapping[str, Any]) -> dict[str, Any]:
-    names = [name for name in ("startupProbe", "readinessProbe") if container.get(name)][:1]  # the other one waits
-    return {
-        **container,
-        **{name: container[name] | {"initialDelaySeconds": PROBE_S, "periodSeconds": PROBE_S} for name in names},
-    }
+    kept = {name: value for name, value in container.items() if name != "startupProbe"}
+    asked = kept.get("readinessProbe")
+    if not asked:
+        return kept
+    early = {name: value for name, value in asked.items() if name != "initialDelaySeconds"}
+    return kept | {"readinessProbe": early | {"periodSeconds": PROBE_S}}

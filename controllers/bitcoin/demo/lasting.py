@@ -36,7 +36,10 @@ class Majority:
         self.lowest = count if not self.asked else min(self.lowest, count)
         self.asked += 1
         if count < self.least:
-            raise StepFailed(f"only {count} of {self.stage.nodes} nodes had all blocks, with {self.least} a majority")
+            without = "; ".join(_lack(fact) for fact in facts if fact.blocks != self.stage.blocks)
+            raise StepFailed(
+                f"only {count} of {self.stage.nodes} nodes had all blocks, with {self.least} a majority: {without}"
+            )
 
     @property
     def least(self) -> int:
@@ -45,6 +48,11 @@ class Majority:
 
     def __str__(self) -> str:
         return f"{self.lowest} or more of {self.stage.nodes} had all blocks, asked {self.asked} times"
+
+
+def _lack(fact: NodeFacts) -> str:
+    """Say what a node has instead of all blocks."""
+    return f"{fact.name} has {fact.blocks}" if fact.blocks is not None else fact.error or f"{fact.name} has no address"
 
 
 @dataclass(slots=True)
@@ -129,18 +137,17 @@ class Lasting:
         secret, new = await stage.installation.create_second_secret()
         rpc.others = (new,)
         await stage.change(image=stage.images.second, secret=secret)
-        watched, both = Majority(stage), set[str]()
+        watched, changed, both = Majority(stage), set[str](), set[str]()
 
         async def check() -> Finding:
-            facts = await rpc.survey(stage.observer.nodes)
+            facts = await rpc.survey(stage.observer.nodes_at_pods)
             watched.look_at(facts)
-            waiting: list[str] = []
             for fact in facts:
-                is_new = self._image(fact.name) == stage.images.second and await rpc.accepts(fact.address, new) is True
-                if not is_new:
-                    waiting.append(fact.name)
-                elif await rpc.accepts(fact.address, self._old):
-                    both.add(fact.name)
+                if self._image(fact.name) == stage.images.second and await rpc.accepts(fact.address, new):
+                    changed.add(fact.name)
+                    if await rpc.accepts(fact.address, self._old):
+                        both.add(fact.name)
+            waiting = [fact.name for fact in facts if fact.name not in changed]
             return NotYet(f"not yet with the other image: {', '.join(waiting)}") if waiting else Holds("")
 
         await stage.observer.ask_until(check)
@@ -155,7 +162,7 @@ class Lasting:
         watched = Majority(stage)
 
         async def check() -> Finding:
-            facts = await rpc.survey(stage.observer.nodes)
+            facts = await rpc.survey(stage.observer.nodes_at_pods)
             watched.look_at(facts)
             answering = [fact for fact in facts if fact.blocks is not None]
             old = [fact.name for fact in answering if await rpc.accepts(fact.address, self._old) is not False]

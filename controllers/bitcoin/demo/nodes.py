@@ -31,7 +31,7 @@ class Nodes:
         self._on_survey = on_survey
 
     async def survey(self, nodes: Iterable[NodeStatus]) -> list[NodeFacts]:
-        """Return the facts of each node now; nodes that are not ready are not called."""
+        """Return the facts of each node now; nodes without an address are not called."""
         facts = list(await asyncio.gather(*(self._ask(node) for node in nodes)))
         self._note_height(facts)
         self._on_survey(facts)
@@ -85,8 +85,8 @@ class Nodes:
 
     async def _ask(self, status: NodeStatus) -> NodeFacts:
         name, address = status.node_name, status.ip
-        if not status.ready:
-            return NodeFacts(name=name, ready=False, address=address)
+        if not address:
+            return NodeFacts(name=name, ready=status.ready, address=address)
         error = ""
         for credentials in (self.credentials, *self.others):
             node = self._rpc.node(address, credentials)
@@ -94,7 +94,7 @@ class Nodes:
                 said = await node.answer()
                 return NodeFacts(
                     name=name,
-                    ready=True,
+                    ready=status.ready,
                     address=address,
                     entries=frozenset(said.added),
                     peers=said.connections,
@@ -105,7 +105,7 @@ class Nodes:
             except RpcError as failure:
                 error = str(failure)
                 break
-        return NodeFacts(name=name, ready=True, address=address, error=error)
+        return NodeFacts(name=name, ready=status.ready, address=address, error=error)
 
     def _at(self, address: str) -> RpcNode:
         return self._rpc.node(address, self.credentials)

@@ -8,9 +8,11 @@ each change of an object; `ask_until` polls the nodes themselves.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from ctrlkit.bitcoin.demo.checks import Finding, Holds, NotYet
 from ctrlkit.bitcoin.names import selector, service_name, statefulset_name
@@ -52,6 +54,14 @@ def _trouble(status: ContainerStatus) -> str:
 def _said(message: str) -> str:
     words = " ".join(message.split())
     return f": {words[-_TOLD_MAX:]}" if words else ""
+
+
+def at_pods(nodes: Iterable[NodeStatus], pods: Mapping[str, Pod]) -> tuple[NodeStatus, ...]:
+    """Return nodes at the addresses of their pods, which the status of their network tells a moment later."""
+    return tuple(
+        msgspec.structs.replace(node, ip=pods[node.node_name].address if node.node_name in pods else "")
+        for node in nodes
+    )
 
 
 _SYNC_LIMIT_S = 15.0
@@ -138,6 +148,11 @@ class Observer:
         """The nodes in its status."""
         network = self.network
         return () if network is None else network.status.nodes
+
+    @property
+    def nodes_at_pods(self) -> tuple[NodeStatus, ...]:
+        """The nodes in its status, at the addresses that their pods have now."""
+        return at_pods(self.nodes, self.pods)
 
     async def until(self, check: Callable[[], Finding]) -> str:
         """Wait until a check of the objects here holds; returns its detail."""

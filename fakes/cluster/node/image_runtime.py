@@ -25,7 +25,7 @@ from ctrlkit.fakes.cluster.node.images.references import InvalidImageName, parse
 from ctrlkit.fakes.cluster.node.inprocess import InProcessContainer
 from ctrlkit.fakes.cluster.node.probe_texts import timed_out
 from ctrlkit.fakes.cluster.node.process import ProcessGuard
-from ctrlkit.fakes.cluster.node.processes import ProcessContainer, plain_name
+from ctrlkit.fakes.cluster.node.processes import PATH, ProcessContainer, plain_name
 from ctrlkit.fakes.cluster.node.programs import AlwaysReady, InProcessProgram
 from ctrlkit.fakes.cluster.node.runtime import (
     CommandResult,
@@ -314,6 +314,10 @@ class ImageRuntime:
             raise RuntimeError("use a runtime: it is not entered; write `async with ImageRuntime(...)`")
         if self._guard is None:
             self._guard = ProcessGuard()
+            for image in self.images.values():
+                for program in (image.programs or {}).values():
+                    if program.forks:
+                        self._guard.fork(program.argv, environment={"PATH": PATH, **image.environment})
         return self._guard
 
     # ---- clients' ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@ Child processes that cannot outlive this process.
 
 Each one runs in a process group of its own. A guardian, a small second process, knows the groups and reads a pipe from
 this process: when this process ends, even by SIGKILL, the guardian kills the groups and removes the folder. A child
-starts as a shell that waits for a line, which is sent once the guardian knows its group; only then its program runs.
+starts as a shell, or as a fork of an interpreter (forks.py), that waits for a line, which is sent once the guardian
+knows its group; only then its program runs.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from ctrlkit.fakes.cluster.node import guardian
+from ctrlkit.fakes.cluster.node.forks import Fork, ForkServer
+from ctrlkit.fakes.cluster.node.terminals import reader_of
 
 _WAIT_FOR_GO = 'read -r go && exec "$@" </dev/null'
 _KEEP_STDIN = 'read -r go && exec "$@"'
@@ -46,6 +49,28 @@ class ProcessGuard:
             start_new_session=True,
         )
         self.folder.mkdir(mode=0o700)
+        self._servers: dict[str, ForkServer] = {}
+
+    def fork(self, argv: Sequence[str], *, environment: Mapping[str, str]) -> None:
+        """Have the package that `argv` runs in forks of an interpreter from now on, which starts with this."""
+        package, _ = _package_in(argv)
+        if package and package not in self._servers:
+            self._servers[package] = ForkServer(package, environment=environment, on_begin=self.add)
+
+    async def start_fork(
+        self, argv: Sequence[str], streams: Sequence[int], *, environment: Mapping[str, str], folder: Path
+    ) -> Fork | None:
+        """Start a program that waits for a line at its stdin as a fork; None if it is not one of those."""
+        package, arguments = _package_in(argv)
+        server = self._servers.get(package)
+        if server is None:
+            return None
+        try:
+            return await server.start(arguments, streams, environment=environment, folder=folder)
+        except ChildProcessError:
+            self._servers.pop(package, None)
+            server.close()
+            return None
 
     def add(self, group: int) -> None:
         """Register a process group with the guardian, to be killed at the end."""
@@ -59,6 +84,8 @@ class ProcessGuard:
         """Kill all remaining groups and remove the folder; returns when that is done."""
         self._pipe.close()
         self._guardian.wait(timeout=_GUARDIAN_LIMIT_S)
+        for server in self._servers.values():
+            server.close()
 
     def _send(self, line: str) -> None:
         self._pipe.write(line.encode())
@@ -69,6 +96,20 @@ class ProcessGuard:
         pipe = self._guardian.stdin
         assert pipe is not None  # asked for above
         return pipe
+
+
+def _package_in(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """
+    Return the package whose `__main__` this Python runs, and the arguments; '' if it is another program.
+
+    >>> _package_in([sys.executable, "-S", "-m", "web", "-v"]), _package_in(["/bin/test", "-m", "web"])
+    (('web', ['-v']), ('', []))
+    """
+    program, *words = argv
+    if program != sys.executable or "-m" not in words:
+        return "", []
+    at = words.index("-m")
+    return words[at + 1], words[at + 2 :]
 
 
 def start_guarded(
@@ -126,29 +167,12 @@ def _let_go(process: Process) -> None:
 
 
 class OwnedProcess:
-    """A running program and its children, as one process group under a ProcessGuard; made by `start`."""
+    """A running program and its children, as one process group under a ProcessGuard."""
 
-    def __init__(self, process: Process, guard: ProcessGuard) -> None:
+    def __init__(self, process: Process | Fork, guard: ProcessGuard) -> None:
         self._process = process
         self._guard = guard
         self._is_over = False
-
-    @classmethod
-    async def start(
-        cls,
-        guard: ProcessGuard,
-        argv: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        folder: Path,
-        output: IO[bytes] | int,
-    ) -> OwnedProcess:
-        """Start a program with exactly this environment; `output` is a file for stdout and stderr, or PIPE."""
-        process = await _start_waiting(
-            guard, _WAIT_FOR_GO, argv, (PIPE, output, STDOUT), environment=environment, folder=folder
-        )
-        _let_go(process)
-        return cls(process, guard)
 
     @classmethod
     async def start_talking(
@@ -162,8 +186,12 @@ class OwnedProcess:
         folder: Path,
     ) -> OwnedProcess:
         """Start a program whose stdin, stdout and stderr are these descriptors; `gate` is where stdin is written to."""
-        process = await _start_waiting(guard, _KEEP_STDIN, argv, streams, environment=environment, folder=folder)
-        os.write(gate, b"go\n")
+        fork = await guard.start_fork(argv, streams, environment=environment, folder=folder)
+        process = fork or await _start_waiting(
+            guard, _KEEP_STDIN, argv, streams, environment=environment, folder=folder
+        )
+        with contextlib.suppress(BrokenPipeError):  # it has ended
+            os.write(gate, b"go\n")
         return cls(process, guard)
 
     @classmethod
@@ -178,10 +206,10 @@ class OwnedProcess:
         _let_go(process)
         return cls(process, guard)
 
-    async def read_output(self) -> bytes:
-        """Read its output until it ends; requires `output` to be PIPE."""
-        assert self._process.stdout is not None
-        return await self._process.stdout.read()
+    @property
+    def pid(self) -> int:
+        """Its process id, which is that of its group."""
+        return self._process.pid
 
     async def wait(self) -> int:
         """Wait for its end and kill its children. The return code is negative if a signal ended it."""
@@ -208,11 +236,20 @@ class OwnedProcess:
 async def run_command(
     guard: ProcessGuard, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path
 ) -> tuple[int, bytes]:
-    """Run a program; returns its return code and output. It is killed if the call is cancelled."""
-    process = await OwnedProcess.start(guard, argv, environment=environment, folder=folder, output=PIPE)
+    """Run a program that has nothing to read; returns its return code and output. It is killed with the call."""
+    (stdin, gate), (ours, output) = os.pipe(), os.pipe()
+    theirs = (stdin, output, output)
     try:
-        output = await process.read_output()
-        return await process.wait(), output
+        process = await OwnedProcess.start_talking(guard, argv, theirs, gate, environment=environment, folder=folder)
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        for descriptor in (gate, *set(theirs)):
+            os.close(descriptor)
+    try:
+        written = await (await reader_of(ours)).read()
+        return await process.wait(), written
     finally:
         process.kill()
         await process.wait()

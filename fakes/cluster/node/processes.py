@@ -45,7 +45,8 @@ from ctrlkit.fakes.cluster.node.volumes.files import ContainerFiles
 from ctrlkit.fakes.tracker.refusals import internal_error
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs of this machine are."""
 _PROBE_S = 3600.0
 """The limit of a probe itself: whoever asks for it sets its own."""
 
@@ -66,7 +67,7 @@ class _Installed:
             argv = self.image.command_line(command, arguments, self.place)
         except ContainerRefused as refusal:
             raise ContainerRefused(refusal.reason, without_secrets(refusal.message, self.secrets)) from None
-        if shutil.which(argv[0], path=_PATH) is None:
+        if shutil.which(argv[0], path=PATH) is None:
             raise ContainerRefused("RunContainerError", f"{argv[0]} is no program to run here")
         return argv
 
@@ -124,7 +125,7 @@ class ProcessContainer:
         """
         folder = pod_folder / plain_name(spec.id.name)
         place = Place(address, folder, image.settings_from(spec.environment), _tag(spec.image))
-        environment = {"PATH": _PATH, "HOME": str(folder), "TMPDIR": str(folder), **image.environment, **place.settings}
+        environment = {"PATH": PATH, "HOME": str(folder), "TMPDIR": str(folder), **image.environment, **place.settings}
         installed = _Installed(guard, image, place, environment, spec.secrets)
         argv = installed.runnable(spec.command, spec.args)
         if not can_listen(address, image.ports):

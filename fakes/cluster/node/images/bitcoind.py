@@ -121,6 +121,7 @@ def bitcoind_image(
     cli_own: Sequence[str] = (),
     chains: Sequence[str] = ("-regtest",),
     environment: Mapping[str, str] | None = None,
+    forks: bool = False,
 ) -> Image:
     """
     Return the image of nodes on the pod's address.
@@ -129,7 +130,7 @@ def bitcoind_image(
     wallet, because the methods of a wallet read and write arbitrary files for anyone who has the password.
 
     Shape   `daemon` and `cli` start the programs, `own` and `cli_own` are flags that they get in any case. `chains` are
-            the flags of the chains that pods may choose.
+            the flags of the chains that pods may choose. `forks` is as in Program.
     """
     node = ("-bind={address}", "-rpcbind={address}", "-rpcallowip=127.0.0.0/8", "-listen=1", "-dnsseed=0")
     of_old = ("-regtest", "-conf={folder}/bitcoin.conf", "-datadir={folder}/data")
@@ -141,6 +142,7 @@ def bitcoind_image(
         flags=_DAEMON_FLAGS | chosen,
         ignored=_IGNORED_FLAGS,
         paths=_PATHS,
+        forks=forks,
     )
     ask_node = Program(
         argv=cli,
@@ -149,6 +151,7 @@ def bitcoind_image(
         flags=_CLI_FLAGS | chosen,
         paths=_PATHS,
         commands=_CLI_COMMANDS,
+        forks=forks,
     )
     return Image(
         programs={"/usr/local/bin/bitcoind": run_node, "/usr/local/bin/bitcoin-cli": ask_node},
@@ -176,21 +179,23 @@ async def real_bitcoind(bitcoind: Path) -> Image:
     return bitcoind_image(daemon=(str(bitcoind),), cli=(str(cli),), own=flags)
 
 
-def simulated_bitcoind() -> Image:
+def simulated_bitcoind(*, warmup_s: float = 0.5) -> Image:
     """
     Return the same image with simulated nodes, each a Python process (ctrlkit.fakes.bitcoind), on any chain.
 
-    They are of the release of Bitcoin Core that the tag of a pod's image names, if it names one.
+    They are of the release of Bitcoin Core that the tag of a pod's image names, if it names one, and refuse calls for
+    `warmup_s` after a start.
     """
-    module = ("-m", "ctrlkit.fakes.bitcoind")
+    package = "ctrlkit.fakes.bitcoind"
     home = Path(ctrlkit.__file__).parent.parent
     return bitcoind_image(
-        daemon=(sys.executable, *module),
-        cli=(sys.executable, "-S", *module, "cli"),  # it needs no packages, and starts in half of the time
-        own=("-disablewallet", "-release={tag}"),
+        daemon=(sys.executable, "-m", package),
+        cli=(sys.executable, "-S", "-m", package, "cli"),  # it needs no packages, and starts in half of the time
+        own=("-disablewallet", "-release={tag}", f"-warmup={warmup_s}"),
         cli_own=("-release={tag}",),
         chains=_CHAINS,
         environment={"PYTHONPATH": str(home)},
+        forks=True,
     )
 
 

@@ -51,7 +51,8 @@ class Program:
             by the flag. `flags` maps the flags that a pod may add to a regular expression for the whole value, '' for a
             flag without one; `ignored` are more of them, which mean nothing on this machine. `paths` maps paths in the
             image to paths on this machine. `commands` maps words that may follow the flags to an expression for each
-            word after them.
+            word after them. With `forks`, `argv` is a `python -m PACKAGE` that forks of one interpreter run: those of a
+            package that fork_server.py can run.
     Errors  ContainerRefused from `command_line`; its message shows no values.
     """
 
@@ -62,6 +63,7 @@ class Program:
     ignored: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
+    forks: bool = False
 
     def command_line(self, arguments: Sequence[str], place: Place) -> tuple[str, ...]:
         """Return the command line to run for the arguments of a pod."""
