@@ -29,7 +29,6 @@ from ctrlkit.fakes.cluster.node.runtime import (
     ContainerRefused,
     Exited,
     PulledImage,
-    Running,
     Runtime,
 )
 from ctrlkit.fakes.cluster.node.specs import SpecMaker
@@ -51,6 +50,8 @@ RESYNC_S = 60.0
 
 _UNSTARTED_CODE = 128
 """The exit code of a container whose program could not be started."""
+
+_WITHOUT_SECRETS = "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed."
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,15 +75,17 @@ class Starter:
     async def take(self, pod: Unstructured, known: KnownPod, plan: Plan, moments: list[float]) -> bool:
         """Take the steps of a plan that are due; return whether that makes another plan."""
         for stop in plan.stop:
-            self.stopper.stop(pod, known, stop)
-        if any(record.begins for record in known.records.values()):
-            return False  # the others are started after it
+            if stop.at_once or not self.stopper.is_at_work(known):
+                self.stopper.stop(pod, known, stop)
+        if self.stopper.is_at_work(known) or any(record.begins for record in known.records.values()):
+            return False  # a kubelet does one after another
+        if any(self._is_to_begin(known, container) for container in plan.start):
+            await self._look_for_secrets(pod)
         has_started = False
         for container in plan.start:
             record = known.record(container)
-            if isinstance(self.observed.state(known, container), Running):
-                continue  # it is to end first
-            if clock.monotonic() >= record.start_at or record.refused_image not in ("", container.image):
+            if record.is_due(container, now=clock.monotonic()):
+                record.tried_image = container.image
                 if not await self._try_start(pod, known, container):
                     return False
                 has_started |= record.waiting is None
@@ -91,6 +94,24 @@ class Starter:
                 if container.role is Role.INIT:
                     break
         return has_started and len(known.records) > 1
+
+    def _is_to_begin(self, known: KnownPod, container: Container) -> bool:
+        """Whether the start of a container is due, and has not begun with a pull."""
+        is_due = known.record(container).is_due(container, now=clock.monotonic())
+        return is_due and not self.activities.runs(known.uid, _pull_of(container))
+
+    async def _look_for_secrets(self, pod: Unstructured) -> None:
+        """Tell which of the secrets that a pod has for its images are not there; its images are pulled without."""
+        names = [name for one in pod.at("spec.imagePullSecrets") or () if (name := one.get("name"))]
+        missing = [name for name in names if not await self.specs.has_secret(pod, name)]
+        if missing:
+            self.teller.tell(
+                pod,
+                None,
+                EventType.WARNING,
+                "FailedToRetrieveImagePullSecret",
+                _WITHOUT_SECRETS.format(", ".join(missing)),
+            )
 
     async def _try_start(self, pod: Unstructured, known: KnownPod, container: Container) -> bool:
         """Start a container if its image is there; return whether others may be started, which wait for that."""
@@ -147,6 +168,7 @@ class Starter:
     async def _start(self, pod: Unstructured, known: KnownPod, container: Container, image: PulledImage) -> None:
         record = known.record(container)
         try:
+            self._check_target(known, container)
             spec = await self.specs.make(pod, container.spec, self._member(known.node), known.address)
             if not self.fleet.works(known.node):
                 return
@@ -167,6 +189,12 @@ class Starter:
             await self.activities.try_now(known.uid, known.key, f"start {container.name}", work)
         else:
             self.prober.begin(known.id_of(container), container, began_at=clock.monotonic())
+
+    def _check_target(self, known: KnownPod, container: Container) -> None:
+        """Refuse an ephemeral container whose target was never started. Errors: ContainerRefused."""
+        target = container.spec.get("targetContainerName")
+        if target and not known.records[target].starts:
+            raise ContainerRefused("CreateContainerConfigError", f"unable to find target container {target}")
 
     async def _finish_start(self, pod: Unstructured, known: KnownPod, container: Container, *, began_at: float) -> None:
         """Run the postStart hook of a container, which is stopped if that fails."""

@@ -20,7 +20,7 @@ from ctrlkit.fakes.cluster.node.pod_ending import LEAST_GRACE_S, grace_left_s, t
 from ctrlkit.fakes.cluster.node.pod_memory import Ending, KnownPod
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Stop, containers_of
 from ctrlkit.fakes.cluster.node.probes import grace_of
-from ctrlkit.fakes.cluster.node.runtime import Running, Runtime
+from ctrlkit.fakes.cluster.node.runtime import ContainerId, Running, Runtime
 from ctrlkit.fakes.cluster.node.telling import Teller
 from ctrlkit.model import Unstructured
 
@@ -50,6 +50,13 @@ class Stopper:
             self.teller.tell(pod, stop.container, EventType.NORMAL, "Killing", stop.message)
             of_probe_s = 0.0 if stop.at_once else grace_of(stop.container.spec, stop.probe)
             self.begin_stop(pod, known, stop.container, grace_s(pod) if of_probe_s is None else of_probe_s)
+
+    def is_at_work(self, known: KnownPod) -> bool:
+        """Whether a container of a pod that goes on was told to end, and has not."""
+        return any(
+            record.stops and isinstance(self.runtime.state(ContainerId(known.uid, name)), Running)
+            for name, record in known.records.items()
+        )
 
     def begin_stop(self, pod: Unstructured, known: KnownPod, container: Container, grace_s: float) -> None:
         """Stop a container of a pod that goes on, after its preStop hook."""

@@ -41,7 +41,7 @@ from ctrlkit.fakes.cluster.node.fleet import Fleet, Member
 from ctrlkit.fakes.cluster.node.hooks import Hooks
 from ctrlkit.fakes.cluster.node.observed import Observed
 from ctrlkit.fakes.cluster.node.pod_memory import Ending, KnownPod, first_seen
-from ctrlkit.fakes.cluster.node.pod_plan import Container, containers_of, plan_pod
+from ctrlkit.fakes.cluster.node.pod_plan import Container, Role, containers_of, plan_pod
 from ctrlkit.fakes.cluster.node.pod_status import (
     Failure,
     PodView,
@@ -224,17 +224,13 @@ class Kubelet:
 
     async def _advance(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> list[float]:
         """Run a pod, or go on with its end; return when to look again, on the loop's clock."""
-        is_deleted = bool(pod.at("metadata.deletionTimestamp"))
-        if is_deleted and not known.is_starting:
-            self._end_deleted(pod, known)
-        if known.ending is None and is_final(pod):
-            self._begin_end(pod, known, grace_s(pod), None)  # somebody else says that it is over
         moments: list[float] = []
+        self._end_if_due(pod, known, moments)
         if known.ending is None:
             moments = await self._run(pod, known, containers)
-            known.is_starting = any(name.startswith(OF_STARTS) for name in self.activities.names(known.uid))
-            if is_deleted and not known.is_starting:
-                self._end_deleted(pod, known)
+            starts = any(name.startswith(OF_STARTS) for name in self.activities.names(known.uid))
+            known.is_busy = starts or self.stopper.is_at_work(known)
+            self._end_if_due(pod, known, moments)
         if known.ending is not None:
             moments = self.stopper.go_on_ending(pod, known, containers)
             moments += await self._probe(pod, known, containers, ending=True) or ()
@@ -245,11 +241,6 @@ class Kubelet:
     async def _run(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> list[float]:
         """Take the steps that are due; return when to look again, on the loop's clock."""
         moments: list[float] = []
-        failure = _exceeded(pod, moments)
-        if failure is not None:
-            self.teller.tell(pod, None, EventType.NORMAL, failure.reason, failure.message)
-            self._begin_end(pod, known, grace_s(pod), failure)
-            return []
         if known.has_gone and not known.address and self._is_lost(known, containers):
             self._begin_end(pod, known, 0.0, None)
             return []
@@ -275,7 +266,7 @@ class Kubelet:
             if await self.starter.take(pod, known, plan, moments):
                 continue
             if plan.restarts_all and not plan.stop:
-                known.start_anew()
+                known.start_anew(one for one in containers if one.role is not Role.EPHEMERAL)
                 continue
             due = await self._probe(pod, known, containers)
             if due is not None:
@@ -339,11 +330,21 @@ class Kubelet:
 
     # ---- ending ------------------------------------------------------------------------------------------------------
 
-    def _end_deleted(self, pod: Unstructured, known: KnownPod) -> None:
-        """Begin to end a pod that is deleted; where the start of a container goes on, it comes to its end first."""
-        if known.ending is None:
-            self._begin_end(pod, known, float(pod.at("metadata.deletionGracePeriodSeconds") or 0), None)
-        known.forget_waits()
+    def _end_if_due(self, pod: Unstructured, known: KnownPod, moments: list[float]) -> None:
+        """Begin to end a pod that is deleted, over, or active for too long; what goes on comes to its end first."""
+        if known.is_busy:
+            return
+        if pod.at("metadata.deletionTimestamp"):
+            if known.ending is None:
+                self._begin_end(pod, known, float(pod.at("metadata.deletionGracePeriodSeconds") or 0), None)
+            known.forget_waits()
+        elif known.ending is None and is_final(pod):
+            self._begin_end(pod, known, grace_s(pod), None)  # somebody else says that it is over
+        elif known.ending is None:
+            failure = _exceeded(pod, moments)
+            if failure is not None:
+                self.teller.tell(pod, None, EventType.NORMAL, failure.reason, failure.message)
+                self._begin_end(pod, known, grace_s(pod), failure)
 
     def _begin_end(self, pod: Unstructured, known: KnownPod, grace_s: float, failure: Failure | None) -> None:
         """Begin to end a pod: for good, and with this time, whatever is said later."""

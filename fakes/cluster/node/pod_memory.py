@@ -5,7 +5,7 @@ What a kubelet remembers of its pods and their containers, and what it reads of 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,19 +38,20 @@ class ContainerRecord:
     What a kubelet remembers of a container.
 
     `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
-    to try again, on the loop's clock; `backs_off` is that it waits after a crash, which is shown at the next look;
-    `pulled` and `refused` are how its last pulls went, of `refused_image` if that was refused. `ended` is how its last
-    run ended, of those that have, and `ended_start` which one it was; `ended_at` when that was noticed; `before` is the
-    end before that one. `image` and `image_id` are those of its present run, `given` its resources. `stops`: it was
-    told to end. `unstarted` is the end of a run whose program did not start. `is_gone`: an earlier kubelet ran it, and
-    it is not there any more; `was_running` at that time. `ran` is its state when the end of its pod began. `begins`:
-    its postStart hook runs, or has failed as `hook_failure` says; the run does not count until then.
+    to try again, on the loop's clock, with `tried_image`; `backs_off` is that it waits after a crash, which is shown at
+    the next look; `pulled` and `refused` are how its last pulls went, of `refused_image` if that was refused. `ended`
+    is how its last run ended, of those that have, and `ended_start` which one it was; `ended_at` when that was noticed;
+    `before` is the end before that one. `image` and `image_id` are those of its present run, `given` its resources.
+    `stops`: it was told to end. `unstarted` is the end of a run whose program did not start. `is_gone`: an earlier
+    kubelet ran it, and it is not there any more; `was_running` at that time. `ran` is its state when the end of its pod
+    began. `begins`: its postStart hook runs, or has failed as `hook_failure` says; the run does not count until then.
     """
 
     starts: int = 0
     crashes: int = 0
     waiting: Waiting | None = None
     start_at: float = 0.0
+    tried_image: str = ""
     backs_off: Waiting | None = None
     ended: Exited | Earlier | None = None
     ended_start: int = 0
@@ -70,9 +71,15 @@ class ContainerRecord:
     begins: bool = False
     hook_failure: Waiting | None = None
 
+    def is_due(self, container: Container, *, now: float) -> bool:
+        """Whether to try to start it: how that went with another image says nothing of this one."""
+        return now >= self.start_at or self.tried_image not in ("", container.image)
+
     def begin(self, container: Container, image_id: str) -> None:
         """Note that a run has begun."""
         self.starts += 1
+        if self.image != container.image:
+            self.crashes = min(self.crashes, 1)  # the back-off is that of an image
         self.image, self.image_id, self.given = container.image, image_id, container.spec.get("resources") or {}
         self.waiting = self.backs_off = self.refused = self.unstarted = None
         self.stops = self.is_gone = False
@@ -81,7 +88,7 @@ class ContainerRecord:
     def end(self, container: Container, ended: Exited, backoff: CrashBackoff, *, now: float) -> float:
         """Note that a run has ended; return how long to wait before the next one, in seconds."""
         if self.image != container.image:
-            self.crashes, delay_s = 0, 0.0
+            self.crashes, delay_s = int(self.ended is not None), 0.0
         elif self.stops and self.hook_failure is None:
             since_s = None if self.ended_at is None else now - self.ended_at
             self.crashes, delay_s = backoff.after_stop(self.crashes, since_end_s=since_s)
@@ -115,7 +122,8 @@ class KnownPod:
 
     `address` is "" as long as it has no sandbox. `version` is that of the pod as this kubelet last wrote it, `told` the
     view of it that its status tells since, `next_at` when to look at it again, and `is_stirred` whether something has
-    happened to it since. `is_starting`: the start of a container goes on. `is_resizing`: a resize was told.
+    happened to it since. `is_busy`: a container is being started or stopped, and nothing else is done until that is
+    over. `is_resizing`: a resize was told.
     """
 
     pod: Unstructured
@@ -130,7 +138,7 @@ class KnownPod:
     told: object = None
     next_at: float | None = None
     is_stirred: bool = False
-    is_starting: bool = False
+    is_busy: bool = False
     is_resizing: bool = False
 
     @property
@@ -147,9 +155,9 @@ class KnownPod:
         """Whether containers of an earlier kubelet are to be started anew."""
         return any(record.is_gone for record in self.records.values())
 
-    def start_anew(self) -> None:
-        """Forget the runs of all containers, which have ended: they start from the first init container on."""
-        for record in self.records.values():
+    def start_anew(self, containers: Iterable[Container]) -> None:
+        """Forget the runs of containers, which have ended: they start from the first init container on."""
+        for record in map(self.record, containers):
             if record.starts and record.waiting is None:
                 record.ended, record.is_gone, record.was_running = Earlier(_REMOVED), True, True
                 record.waiting = Waiting(RESTARTING_ALL, _REMOVED["message"])

@@ -174,7 +174,9 @@ _NEVER = RestartRules(RestartPolicy.NEVER)
 def plan_pod(seen: Sequence[Seen]) -> Plan:
     """Return what to do next about the containers of a pod that is to run."""
     if any(one.restarts_all for one in seen):
-        running = [one.container for one in seen if isinstance(one.state, Running)]
+        running = [
+            one.container for one in seen if isinstance(one.state, Running) and one.container.role is not Role.EPHEMERAL
+        ]
         return Plan(stop=[Stop(container, "killing", at_once=True) for container in running], restarts_all=True)
     plan = Plan([one.container for one in seen if one.container.role is Role.EPHEMERAL and one.state is None])
     inits = [one for one in seen if one.container.role in (Role.INIT, Role.SIDECAR)]

@@ -43,11 +43,12 @@ class SpecMaker:
         Return the spec of a container; the files of its volumes are renewed first.
 
         Errors  ContainerRefused: CreateContainerConfigError for what its variables and mounts are made of and is not
-                there, RunContainerError for more than a process can be given.
+                there, and for a user that it must not be, RunContainerError for more than a process can be given.
         """
         await self.volumes.renew(pod, member)
         environment = await self._environment(pod, container, member, address)
         uid, mounts = pod.metadata.uid, tuple(self._mounts(pod, container, environment))
+        _check_user(pod, container)
         hidden = self.volumes.secrets_of(uid, {mount.volume for mount in mounts})
         return ContainerSpec(
             id=ContainerId(uid, container["name"]),
@@ -64,6 +65,14 @@ class SpecMaker:
             termination_message_path=container.get("terminationMessagePath") or TERMINATION_LOG,
             termination_message_policy=container.get("terminationMessagePolicy") or "File",
         )
+
+    async def has_secret(self, pod: Unstructured, name: str) -> bool:
+        """Whether there is a Secret of this name beside a pod."""
+        try:
+            await self.client.get(RESOURCES[SourceKind.SECRET], ObjectKey(pod.key.namespace, name))
+        except NotFound:
+            return False
+        return True
 
     async def _environment(
         self, pod: Unstructured, container: Mapping[str, Any], member: Member, address: str
@@ -105,6 +114,16 @@ def hostname(pod: Unstructured) -> str:
     name = spec.get("nodeName") if spec.get("hostNetwork") else None
     name = spec.get("hostnameOverride") or name or spec.get("hostname") or pod.key.name
     return str(name) if len(name) <= _HOSTNAME_MAX else str(name)[:_HOSTNAME_MAX].rstrip("-.")
+
+
+def _check_user(pod: Unstructured, container: Mapping[str, Any]) -> None:
+    """Refuse root where a pod says that it must be somebody else; of an image's own user nothing is known."""
+    shared, own = pod.at("spec.securityContext") or {}, container.get("securityContext") or {}
+    must_not, uid = (own.get(name, shared.get(name)) for name in ("runAsNonRoot", "runAsUser"))
+    if must_not and uid == 0:
+        whole = f"{pod.key.name}_{pod.key.namespace}({pod.metadata.uid})"
+        text = f'container\'s runAsUser breaks non-root policy (pod: "{whole}", container: {container["name"]})'
+        raise ContainerRefused("CreateContainerConfigError", text)
 
 
 def _sub_path(mount: Mapping[str, Any], environment: Environment) -> str:

@@ -226,6 +226,23 @@ async def test_an_ephemeral_container_runs_beside_the_others() -> None:
         assert condition(pod, "Ready")["status"] == "True"
 
 
+async def test_an_ephemeral_container_waits_until_its_target_was_started() -> None:
+    """Its status and an Event say for which."""
+    async with cluster(prepare=Image(exits=Exits(after_s=30))) as world:
+        await started(world, a_pod(inits=("prepare",)))
+        debug = {"name": "debug", "image": "tools:1", "targetContainerName": "web"}
+        patch = StrategicMergePatch({"spec": {"ephemeralContainers": [debug]}})
+        await world.client.patch(PODS, KEY, patch, subresource="ephemeralcontainers")
+        await world.settle()
+        (status,) = (await world.client.get(PODS, KEY)).at("status.ephemeralContainerStatuses")
+        message = "unable to find target container web"
+        assert status["state"] == {"waiting": {"reason": "CreateContainerConfigError", "message": message}}
+        assert told(world, "Failed") == [f"spec.ephemeralContainers{{debug}} Error: {message}"]
+        await world.advance(45)
+        (status,) = (await world.client.get(PODS, KEY)).at("status.ephemeralContainerStatuses")
+        assert "running" in status["state"]
+
+
 async def test_a_readiness_gate_keeps_a_pod_from_being_ready() -> None:
     """Until somebody opens it; the kubelet takes nothing away from what others say."""
     async with cluster() as world:

@@ -11,7 +11,7 @@ from ctrlkit.fakes.cluster import ALL, Image, Node, Pull
 from ctrlkit.fakes.cluster.node.images.catalog import UnusedImageWarning
 from ctrlkit.fakes.cluster.node.pulls import PullBackoff
 from ctrlkit.model import StrategicMergePatch
-from ctrlkit.model.kinds import EVENTS, PODS
+from ctrlkit.model.kinds import EVENTS, PODS, SECRETS
 
 
 def a_pod(*images: str, name: str = "web", node: str = "", **container: Any) -> dict[str, Any]:
@@ -128,6 +128,21 @@ async def test_an_image_that_is_never_pulled_has_to_be_there() -> None:
         assert waiting(world) == [{"reason": "ErrImageNeverPull", "message": text}]
         await world.advance("22s")
         assert told(world) == [("ErrImageNeverPull", text, 4), ("Failed", "Error: ErrImageNeverPull", 4)]
+
+
+async def test_secrets_for_images_that_are_not_there_are_told_and_the_image_is_pulled_without() -> None:
+    """All of them in one Event about the pod, each time a container is to start."""
+    async with World(cluster=ALL, images={"web": Image()}) as world:
+        pod = a_pod("web:2", "web:3")
+        pod["spec"]["imagePullSecrets"] = [{"name": "here"}, {"name": "gone"}, {"name": "lost"}]
+        here = {"metadata": {"name": "here", "namespace": "default"}, "data": {}}
+        await world.client.create(SECRETS, here)
+        await run(world, pod)
+        (event,) = [one for one in world.tracker.list(EVENTS) if one["reason"] == "FailedToRetrieveImagePullSecret"]
+        text = "Unable to retrieve some image pull secrets (gone, lost); attempting to pull the image may not succeed."
+        assert (event["type"], event["message"], event["count"]) == ("Warning", text, 1)
+        assert event.at("involvedObject.fieldPath") is None
+        assert waiting(world) == [None, None]
 
 
 async def test_a_name_that_is_none_is_not_pulled() -> None:

@@ -89,3 +89,33 @@ async def test_a_sub_path_that_leads_out_of_its_volume_keeps_the_container_from_
         assert await started(world, {"volumeMounts": mounts, "env": [{"name": "WHERE", "value": value}]}) == []
         (status,) = world.tracker.get(PODS, "default/web").at("status.containerStatuses")
         assert status["state"]["waiting"] == {"reason": "CreateContainerConfigError", "message": text}
+
+
+NOT_ROOT = {"runAsNonRoot": True}
+
+
+@pytest.mark.parametrize(
+    ("own", "shared", "starts"),
+    [
+        ({"runAsUser": 0}, NOT_ROOT, False),
+        ({**NOT_ROOT, "runAsUser": 0}, {"runAsUser": 1000}, False),
+        (NOT_ROOT, {"runAsUser": 0}, False),
+        ({"runAsUser": 1000}, {**NOT_ROOT, "runAsUser": 0}, True),
+        ({"runAsNonRoot": False, "runAsUser": 0}, NOT_ROOT, True),
+        ({}, NOT_ROOT, True),
+    ],
+)
+async def test_a_container_that_must_not_be_root_is_not_started_as_root(
+    own: dict[str, Any], shared: dict[str, Any], *, starts: bool
+) -> None:
+    """What the container says goes before what its pod says; the user of an image is not known, and passes."""
+    async with World(cluster=ALL) as world:
+        seen = await started(world, {"securityContext": own}, securityContext=shared)
+        (status,) = world.tracker.get(PODS, "default/web").at("status.containerStatuses")
+        assert bool(seen) is starts
+        if not starts:
+            uid = world.tracker.get(PODS, "default/web").metadata.uid
+            assert status["state"]["waiting"] == {
+                "reason": "CreateContainerConfigError",
+                "message": f'container\'s runAsUser breaks non-root policy (pod: "web_default({uid})", container: web)',
+            }
