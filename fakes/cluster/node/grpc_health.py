@@ -118,13 +118,13 @@ def code_of(headers: bytes) -> int:
     >>> code_of(bytes.fromhex("40889acac8b21234da8f816f"))
     5
     """
-    for name in _CODE_NAMES:
-        after = headers.rpartition(name)[2] if name in headers else b""
-        if after:
-            value = after[1 : 1 + (after[0] & 0x7F)]
-            digits = _decoded(value) if after[0] & 0x80 else value.decode("ascii", errors="replace")
-            return int(digits) if digits.isdecimal() else 0
-    return 0
+    name = max(_CODE_NAMES, key=headers.rfind)  # what another header says may read like it
+    after = headers.rpartition(name)[2] if name in headers else b""
+    if not after:
+        return 0
+    value = after[1 : 1 + (after[0] & 0x7F)]
+    digits = _decoded(value) if after[0] & 0x80 else value.decode("ascii", errors="replace")
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _decoded(value: bytes) -> str:

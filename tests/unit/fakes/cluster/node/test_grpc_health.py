@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctrlkit.fakes.cluster.node.grpc_health import code_of
@@ -111,6 +111,8 @@ HUFFMAN = {"0": "00000", "1": "00001", "2": "00010", **{str(3 + n): f"{0b11001 +
 
 
 @given(st.integers(0, 16), st.booleans(), st.binary(max_size=20))
+@example(1, True, b"grpc-status")
+@example(1, False, bytes.fromhex("9acac8b21234da8f"))
 def test_for_any_code_it_is_read_plain_or_compressed(code: int, compressed: bool, before: bytes) -> None:
     """Whatever other headers stand before it."""
     name, text = b"grpc-status", str(code)
