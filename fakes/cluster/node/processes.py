@@ -26,6 +26,7 @@ from ctrlkit.fakes.cluster.node.images.references import InvalidImageName, parse
 from ctrlkit.fakes.cluster.node.probe_network import probe_network
 from ctrlkit.fakes.cluster.node.process import ProcessGuard, run_command
 from ctrlkit.fakes.cluster.node.runtime import (
+    FALLBACK_TO_LOGS,
     MESSAGE_LIMIT,
     CommandResult,
     ContainerRefused,
@@ -202,6 +203,10 @@ class ProcessContainer:
         """See Container.attach: shows what the process writes from now on, and hands on what is typed if it reads."""
         await attach(self._output, self._talk, streams, stdin=self.spec.stdin, stdin_once=self.spec.stdin_once)
 
+    @property
+    def _tells_from_log(self) -> bool:
+        return self.spec.termination_message_policy == FALLBACK_TO_LOGS
+
     async def _watch(self) -> None:
         code = await self._output.drain(self._talk)
         assert isinstance(self.state, Running)  # this task alone ends it
@@ -209,7 +214,7 @@ class ProcessContainer:
             code,
             started_at=self.state.started_at,
             finished_at=clock.now(),
-            message=self.log.last_words().strip() if code else "",
+            message=self.log.last_words() if code and self._tells_from_log else "",
         )
         if self._killing is not None:
             self._killing.cancel()

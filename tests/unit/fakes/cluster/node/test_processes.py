@@ -18,6 +18,7 @@ from ctrlkit.fakes.cluster.node.addresses import FewAddresses
 from ctrlkit.fakes.cluster.node.image_runtime import ProcessRuntime
 from ctrlkit.fakes.cluster.node.images import Image, real_bitcoind, simulated_bitcoind
 from ctrlkit.fakes.cluster.node.runtime import (
+    FALLBACK_TO_LOGS,
     ContainerId,
     ContainerRefused,
     ContainerSpec,
@@ -51,6 +52,7 @@ def shell(script: str, *, container: ContainerId = ID, secrets: frozenset[str] =
         command=("/bin/sh", "-c", script),
         environment={"GREETING": "hello"},
         secrets=secrets,
+        termination_message_policy=FALLBACK_TO_LOGS,
     )
 
 
@@ -68,14 +70,19 @@ class Exits:
         return state
 
 
-async def test_a_program_that_ends_is_reported_with_its_code_and_last_words() -> None:
-    """The words go into the pod's status, so secrets are taken out of them."""
+@pytest.mark.parametrize(
+    ("policy", "code", "words"),
+    [(FALLBACK_TO_LOGS, 3, "hello from ***\n"), (FALLBACK_TO_LOGS, 0, ""), ("File", 3, "")],
+)
+async def test_a_program_that_ends_is_reported_with_its_code_and_last_words(policy: str, code: int, words: str) -> None:
+    """The words go into the pod's status if the pod says so, and secrets are taken out of them."""
     async with programs() as runtime:
         exits = Exits(runtime)
         runtime.open_sandbox("uid-1")
-        await runtime.start(shell("echo $GREETING from hunter2; exit 3", secrets=frozenset({"hunter2"})))
+        program = shell(f"echo $GREETING from hunter2; exit {code}", secrets=frozenset({"hunter2"}))
+        await runtime.start(replace(program, termination_message_policy=policy))
         ended = await exits.next()
-        assert (ended.exit_code, ended.signal, ended.message) == (3, 0, "hello from ***")
+        assert (ended.exit_code, ended.signal, ended.message) == (code, 0, words)
 
 
 async def test_a_program_that_a_signal_ends_is_reported_with_the_signal() -> None:
@@ -95,7 +102,7 @@ async def test_a_container_sees_its_own_environment_and_not_ours(monkeypatch: py
         exits = Exits(runtime)
         runtime.open_sandbox("uid-1")
         await runtime.start(shell('echo "$GREETING,$OURS,$HOME"; exit 1'))
-        assert (await exits.next()).message == f"hello,,{runtime.folder}/uid-1/main"
+        assert (await exits.next()).message == f"hello,,{runtime.folder}/uid-1/main\n"
 
 
 async def test_stop_asks_first() -> None:
