@@ -33,6 +33,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
     HttpGet,
     ProbeAction,
     ProbeResult,
+    TcpSocket,
 )
 from ctrlkit.fakes.cluster.node.shell import Context, find_command, read_script
 from ctrlkit.fakes.cluster.node.talks import Output, show
@@ -218,10 +219,10 @@ class ScriptedProgram(AlwaysReady):
             return ProbeResult(ok=result.exit_code == 0, output=result.output)
         if callable(answers):
             answer: ProbeAnswer | ProbeResult = await _value(answers(action))
-            return answer if isinstance(answer, ProbeResult) else _result(action, answer)
+            return answer if isinstance(answer, ProbeResult) else _result(action, answer, self._address)
         count = self._asked.get(key, 0)
         self._asked[key] = count + 1
-        return _result(action, _answer_at(answers, count))
+        return _result(action, _answer_at(answers, count), self._address)
 
     def _answers(self, action: ProbeAction) -> tuple[object, ProbeAnswers | None]:
         """Return the answers to a probe and what they are counted by; None if a command is to say."""
@@ -341,7 +342,7 @@ def _keys(action: ProbeAction) -> tuple[str | int, ...]:
     return (action.port,)
 
 
-def _result(action: ProbeAction, answer: ProbeAnswer) -> ProbeResult:
+def _result(action: ProbeAction, answer: ProbeAnswer, address: str) -> ProbeResult:
     """Return what an answer means for a probe."""
     if isinstance(answer, str):
         return ProbeResult(ok=False, output=answer)
@@ -351,7 +352,10 @@ def _result(action: ProbeAction, answer: ProbeAnswer) -> ProbeResult:
             return http_answer(answer if is_good is None else 200 if is_good else 500)
         case Grpc():
             return grpc_answer("SERVING" if (answer == 0 if is_good is None else is_good) else "NOT_SERVING")
-    return ProbeResult(ok=answer == 0 if is_good is None else is_good)
+    is_passed = answer == 0 if is_good is None else is_good
+    if isinstance(action, TcpSocket) and not is_passed:
+        return refused(action, address)
+    return ProbeResult(ok=is_passed)
 
 
 def _closed(action: ProbeAction, address: str) -> ProbeResult:

@@ -16,6 +16,7 @@ from ctrlkit.errors import ApiError
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Image
 from ctrlkit.fakes.tracker.runtime import PodRef, Streams
+from ctrlkit.model import StrategicMergePatch
 from ctrlkit.model.kinds import PODS
 
 STARTS = frozenset(
@@ -92,6 +93,7 @@ async def test_nothing_of_a_pod_reaches_the_machine(image: str, tmp_path: Path) 
                         container.update(name=f"{group[0]}{place}", image=image)
                 body = {"metadata": {"name": f"p{number}", "namespace": "default"}, "spec": spec}
                 await world.client.create(PODS, body)
+                await _debug(world, f"default/p{number}", image, proof)
             await world.advance("1m")
             for pod in world.tracker.list(PODS):
                 await _type(world, pod.key.name, pod.metadata.uid, proof)
@@ -100,6 +102,17 @@ async def test_nothing_of_a_pod_reaches_the_machine(image: str, tmp_path: Path) 
             assert world.tracker.list(PODS) == []
         assert done == []
     assert os.listdir(tmp_path) == []
+
+
+async def _debug(world: World, pod: str, image: str, proof: str) -> None:
+    """Add ephemeral containers to a pod, one with a program and one with a script."""
+    commands = (["touch", proof], ["/bin/sh", "-c", f"id > {proof}; touch {proof}; sleep 600"])
+    debuggers = [
+        {"name": f"d{place}", "image": image, "command": command, "targetContainerName": "c0"}
+        for place, command in enumerate(commands)
+    ]
+    patch = StrategicMergePatch({"spec": {"ephemeralContainers": debuggers}})
+    await world.client.patch(PODS, pod, patch, subresource="ephemeralcontainers")
 
 
 async def _type(world: World, name: str, uid: str, proof: str) -> None:

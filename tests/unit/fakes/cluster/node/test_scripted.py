@@ -168,6 +168,7 @@ async def test_probes_are_answered_as_declared(probes: Any, action: ProbeAction,
         ("no database", HttpGet(80), "no database"),
         (False, HttpGet(80), "HTTP probe failed with statuscode: 500"),
         (404, HttpGet(80), "HTTP probe failed with statuscode: 404"),
+        (False, TcpSocket(80), "dial tcp 198.18.0.1:80: connect: connection refused"),
         (False, Grpc(80), 'service unhealthy (responded with "NOT_SERVING")'),
     ],
 )
