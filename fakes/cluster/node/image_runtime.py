@@ -41,7 +41,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
 )
 from ctrlkit.fakes.cluster.node.sandboxes import Container, Sandbox, find, find_running
 from ctrlkit.fakes.cluster.node.scripted import ScriptedProgram, stand_in_note
-from ctrlkit.fakes.cluster.node.streams import ContainerLog, carry, waiting
+from ctrlkit.fakes.cluster.node.streams import ContainerLog, carry, not_found, nothing_to_attach, waiting
 from ctrlkit.fakes.cluster.node.volumes.files import ContainerFiles
 from ctrlkit.fakes.cluster.node.volumes.store import VolumeStore
 from ctrlkit.fakes.cluster.node.volumes.trees import FolderTree, MemoryTree
@@ -265,8 +265,8 @@ class ImageRuntime:
 
     async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
         """See Runtime.probe."""
-        found = find(self._sandboxes, container)
-        if found is None or not isinstance(found.state, Running):
+        found = find_running(self._sandboxes, container)
+        if found is None:
             return ProbeResult(ok=False, output="the container does not run")
         try:
             async with asyncio.timeout(timeout_s):
@@ -276,8 +276,8 @@ class ImageRuntime:
 
     async def run(self, container: ContainerId, command: Sequence[str]) -> CommandResult:
         """See Runtime.run."""
-        found = find(self._sandboxes, container)
-        if found is None or not isinstance(found.state, Running):
+        found = find_running(self._sandboxes, container)
+        if found is None:
             raise ContainerRefused("RunContainerError", "the container does not run")
         return await found.run(command)
 
@@ -331,11 +331,17 @@ class ImageRuntime:
 
     async def exec(self, pod: PodRef, container: str, command: tuple[str, ...], streams: Streams) -> int:
         """See PodRuntime.exec."""
-        return await find_running(self._sandboxes, pod, container).exec(command, streams)
+        found = find_running(self._sandboxes, ContainerId(pod.uid, container))
+        if found is None:
+            raise not_found(container)
+        return await found.exec(command, streams)
 
     async def attach(self, pod: PodRef, container: str, streams: Streams) -> None:
         """See PodRuntime.attach."""
-        await find_running(self._sandboxes, pod, container).attach(streams)
+        found = find_running(self._sandboxes, ContainerId(pod.uid, container))
+        if found is None:
+            raise nothing_to_attach(pod, container)
+        await found.attach(streams)
 
     async def port_forward(self, pod: PodRef, port: int, streams: Streams) -> None:
         """See PodRuntime.port_forward: pages of this process, and pods with loopback addresses can be reached."""

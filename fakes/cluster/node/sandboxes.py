@@ -17,7 +17,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
     ProbeResult,
     Running,
 )
-from ctrlkit.fakes.cluster.node.streams import ContainerLog, not_found
+from ctrlkit.fakes.cluster.node.streams import ContainerLog
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 
@@ -83,12 +83,10 @@ def find(sandboxes: Mapping[str, Sandbox], container: ContainerId) -> Container 
     return sandbox.containers.get(container.name) if sandbox else None
 
 
-def find_running(sandboxes: Mapping[str, Sandbox], pod: PodRef, name: str) -> Container:
-    """Return a container that runs. Errors: ApiError in a kubelet's words."""
-    found = find(sandboxes, ContainerId(pod.uid, name))
-    if found is None or not isinstance(found.state, Running):
-        raise not_found(name)
-    return found
+def find_running(sandboxes: Mapping[str, Sandbox], container: ContainerId) -> Container | None:
+    """Return a container that runs, None if it does not."""
+    found = find(sandboxes, container)
+    return found if found is not None and isinstance(found.state, Running) else None
 
 
 class KillTimer:

@@ -201,8 +201,14 @@ def no_previous(pod: PodRef, container: str) -> BadRequest:
 
 
 def not_found(container: str) -> ApiError:
-    """The kubelet's refusal of a command in a container that does not run."""
-    return internal_error(f'error executing command in container: container not found ("{container}")')
+    """The refusal of a command in a container that does not run, a kubelet's, as a server passes it on."""
+    return internal_error(f'unable to upgrade connection: container not found ("{container}")')
+
+
+def nothing_to_attach(pod: PodRef, container: str) -> ApiError:
+    """The refusal to attach to a container that does not run."""
+    whole = f"{pod.name}_{pod.namespace}"
+    return internal_error(f"unable to upgrade connection: container {container} not found in pod {whole}")
 
 
 def not_supported(what: str) -> ApiError:

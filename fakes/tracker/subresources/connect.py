@@ -278,12 +278,10 @@ def _ports_work(core: Core, served: Strategy, action: Action) -> Work:
         if port not in _PORTS:
             raise bad_request(f'unable to parse "{word[:32]}" as a port: it must be between 1 and 65535')
     reference = PodRef(*action.key, pod.metadata["uid"])
-    return functools.partial(_forward, functools.partial(core.runtime.port_forward, reference), ports)
+    return functools.partial(_forward, core.runtime, reference, ports)
 
 
-async def _forward(
-    forward: Callable[[int, Streams], Awaitable[None]], ports: Sequence[int], connection: Pipe, inputs: Inputs
-) -> None:
+async def _forward(runtime: PodRuntime, pod: PodRef, ports: Sequence[int], connection: Pipe, inputs: Inputs) -> None:
     """Carry the bytes of all ports; the first message of each channel is its port."""
 
     async def carry(place: int, port: int, sent: AsyncIterator[bytes]) -> None:
@@ -292,10 +290,10 @@ async def _forward(
         await connection.send(2 * place + 1, number)
         write = functools.partial(connection.send, 2 * place)
         try:
-            await forward(port, Streams(stdin=sent, stdout=write, stderr=write))
+            await runtime.port_forward(pod, port, Streams(stdin=sent, stdout=write, stderr=write))
         except (OSError, ApiError) as error:
             why = error.message if isinstance(error, ApiError) else error.strerror or str(error)
-            text = f"an error occurred forwarding {port} -> {port}: {why}"
+            text = f"error forwarding port {port} to pod {pod.name}, uid {pod.uid}: {why}"
             await connection.send(2 * place + 1, text.encode())
 
     sent = [inputs.open(2 * place) for place in range(len(ports))]

@@ -77,8 +77,13 @@ async def test_the_log_of_a_program_in_this_process_is_what_it_writes() -> None:
             await runtime.exec(POD, "main", ("ls",), Written().streams())
         runtime.stop(ID, grace_s=0)
         assert await followed == b"three\n"
-        with pytest.raises(InternalError, match='container not found \\("main"\\)'):
+        refused = "Internal error occurred: unable to upgrade connection: container "
+        with pytest.raises(InternalError) as command:
             await runtime.exec(POD, "main", ("ls",), Written().streams())
+        assert command.value.message == f'{refused}not found ("main")'
+        with pytest.raises(InternalError) as attached:
+            await runtime.attach(POD, "main", Written().streams())
+        assert attached.value.message == f"{refused}main not found in pod {POD.name}_{POD.namespace}"
 
 
 @needs_pidfd
