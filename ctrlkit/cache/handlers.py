@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 from ctrlkit import telemetry
 from ctrlkit.cache.change import Cause, Change
 from ctrlkit.cache.store.store import Store
-from ctrlkit.clock import monotonic, random_source
+from ctrlkit.clock import monotonic, random_source, reader
 from ctrlkit.failures import FailureLog
 from ctrlkit.histogram import Histogram, HistogramStatistics
 from ctrlkit.model import ObjectKey, Record
@@ -116,17 +116,20 @@ class Turn:
     """
     What the handlers of one informer do in the loop's next turn: a slice each, in the order in which they asked.
 
+    Shape   `clock` reads the loop's time.
     Owner   The informer; a registration that belongs to none has one of its own.
     """
 
-    __slots__ = ("_due",)
+    __slots__ = ("_due", "clock")
 
     def __init__(self) -> None:
+        self.clock: Callable[[], float] = monotonic
         self._due: deque[Callable[[], None]] = deque()
 
     def add(self, take_slice: Callable[[], None]) -> None:
         """Call a function in the next turn, once."""
         if not self._due:
+            self.clock = reader()
             asyncio.get_running_loop().call_soon(self._run)
         self._due.append(take_slice)
 
@@ -176,8 +179,10 @@ class Registration(Generic[T]):
         self._high_water = 0
         self._warn_at = BEHIND_DEPTH
         self._latency = Histogram()
-        self._arrivals: deque[tuple[int, float]] = deque()  # how many changes came before those of a turn, and when
+        self._oldest_at = 0.0  # when the oldest of them came
+        self._later: deque[tuple[int, float]] = deque()  # of those of later turns: how many came before, and when
         self._marked = False
+        self._behind = False  # a slice has left some
         self._log = telemetry.logger("informer")
         self._failure_log = FailureLog(self._log)
 
@@ -197,7 +202,7 @@ class Registration(Generic[T]):
     @property
     def oldest_s(self) -> float:
         """How long the oldest of them has waited; 0 where none waits."""
-        return monotonic() - self._arrivals[0][1] if self.pending and self._arrivals else 0.0
+        return monotonic() - self._oldest_at if self.pending else 0.0
 
     def statistics(self) -> HandlerStatistics:
         """The statistics at this moment."""
@@ -220,12 +225,19 @@ class Registration(Generic[T]):
         """
         if self._removed:
             return
+        pending = self.pending
         if not self._marked:
             self._marked = True
-            self._arrivals.append((self._handled + len(self.pending), monotonic() if at is None else at))
-        self.pending.extend(changes)
+            if at is None:
+                at = monotonic()
+            if pending:
+                self._later.append((self._handled + len(pending), at))
+            else:
+                self._oldest_at = at
+        pending.extend(changes)
         if not self._scheduled:
-            self._schedule()
+            self._scheduled = True
+            self._turn.add(self._take_slice)
 
     def end_of_initial(self) -> None:
         """Mark what was published so far as the first list; `has_synced` waits for it."""
@@ -262,17 +274,19 @@ class Registration(Generic[T]):
     def _take_slice(self) -> None:
         if not self._scheduled:
             return  # it was removed meanwhile
-        self._scheduled = False
-        self._marked = False
-        pending = self.pending
-        self._high_water = max(self._high_water, len(pending))
-        for _ in range(min(len(pending), SLICE)):
-            if not pending:
-                break  # the handler removed itself
+        self._scheduled = self._marked = False
+        pending, handler, since = self.pending, self._handler, self._oldest_at
+        left = waited = len(pending)
+        if waited > self._high_water:  # noqa: PLR1730 - each call counts here
+            self._high_water = waited
+        if waited > SLICE:
+            left = SLICE
+        while left and pending:  # the handler may remove itself
+            left -= 1
             change = pending.popleft()
             self._handled += 1
             try:
-                self._handler(change)
+                handler(change)
             except Exception as error:  # noqa: BLE001 - one handler's mistake is nobody else's
                 self._report(change, error)
             if self._initial_left:
@@ -280,24 +294,30 @@ class Registration(Generic[T]):
         if self._initial_left == 0:
             self._initial_left = None
             self._synced.set()
-        self._account()
-        if pending:
-            self._schedule()
-        elif self._drained is not None:
-            self._drained.set()
+        if waited:
+            self._latency.observe(self._turn.clock() - since)
+        if pending or self._behind or self._drained is not None:
+            self._go_on()
 
-    def _account(self) -> None:
-        """After a slice: observe how late its first change was, and warn where the rest waits too long."""
-        arrivals, now = self._arrivals, monotonic()
-        if arrivals:
-            self._latency.observe(now - arrivals[0][1])
-        if not self.pending:
-            arrivals.clear()
+    def _go_on(self) -> None:
+        """After a slice that has left changes, or whose end somebody waits for: take the next, or note that none is."""
+        if self.pending:
+            self._behind = True
+            self._look_behind()
+            self._schedule()
+        else:
+            self._behind = False
+            self._later.clear()
             self._warn_at = BEHIND_DEPTH
-            return
-        while len(arrivals) > 1 and arrivals[1][0] <= self._handled:
-            arrivals.popleft()
-        oldest_s, depth = now - arrivals[0][1], len(self.pending)
+            if self._drained is not None:
+                self._drained.set()
+
+    def _look_behind(self) -> None:
+        """Find out since when the oldest of the changes waits that a slice has left, and warn where that is long."""
+        later = self._later
+        while later and later[0][0] <= self._handled:
+            self._oldest_at = later.popleft()[1]
+        oldest_s, depth = self.oldest_s, len(self.pending)
         if depth >= self._warn_at and oldest_s >= BEHIND_S:
             self._warn_at = 2 * depth
             self._log.warning("handler_fell_behind", handler=self.name, depth=depth, oldest_s=round(oldest_s, 3))

@@ -27,7 +27,6 @@ from ctrlkit.cache.reflector.reflector import Reflector, ReflectorStatistics
 from ctrlkit.cache.store.lister import Lister
 from ctrlkit.cache.store.store import IndexFunction, Store
 from ctrlkit.cache.store.transform import Transform
-from ctrlkit.clock import monotonic
 from ctrlkit.errors import DecodeError, Forbidden, NotFound, NotSynced, Unauthorized
 from ctrlkit.model import (
     Applied,
@@ -398,7 +397,7 @@ class Informer(Generic[T]):
 
     def _publish(self, changes: Sequence[Change[T]]) -> None:
         if changes:
-            now = monotonic()
+            now = self._turn.clock()
             for registration in self._registrations:
                 registration.publish(changes, now)
 

@@ -52,22 +52,23 @@ class Index(Generic[T]):
 
     def put(self, record: Record[T]) -> None:
         """Index an object anew. Whatever the function raises passes, and the object is then under no value."""
-        values = self._values_of(record)
-        if values == self._values.get(record.key):
-            return
-        self.discard(record.key)
-        self._values[record.key] = values
-        for value in values:
-            self._keys.setdefault(value, set()).add(record.key)
-
-    def _values_of(self, record: Record[T]) -> tuple[str, ...]:
+        key = record.key
         try:
             values = tuple(self._function(record))
             hash(values)  # what is no value is found out before anything is changed
-            return values if len(values) < 2 else tuple(sorted(set(values)))
+            if len(values) > 1:
+                values = tuple(sorted(set(values)))
         except BaseException:
-            self.discard(record.key)
+            self.discard(key)
             raise
+        before = self._values.get(key)
+        if values == before:
+            return
+        if before is not None:
+            self.discard(key)
+        self._values[key] = values
+        for value in values:
+            self._keys.setdefault(value, set()).add(key)
 
     def discard(self, key: ObjectKey) -> None:
         """Forget an object."""
@@ -174,9 +175,9 @@ class Store(Generic[T]):
             raise ValueError(
                 f"add index {name!r}: the name is taken; choose another one or use the index that is there"
             )
-        self._indexes[name] = Index(function)
+        index = self._indexes[name] = Index[T](function)
         for record in self._records.values():
-            self._put_into(name, record)
+            self._put_into(name, index, record)
 
     def keys_by(self, index: str, value: str) -> list[ObjectKey]:
         """The keys an index has under a value, in order."""
@@ -251,13 +252,13 @@ class Store(Generic[T]):
             self._quarantine[key] = record.fault
         elif self._quarantine:
             self._quarantine.pop(key, None)
-        for name in self._indexes:
-            self._put_into(name, record)
+        for name, index in self._indexes.items():
+            self._put_into(name, index, record)
         return record
 
-    def _put_into(self, name: str, record: Record[T]) -> None:
+    def _put_into(self, name: str, index: Index[T], record: Record[T]) -> None:
         try:
-            self._indexes[name].put(record)
+            index.put(record)
         except Exception as error:  # noqa: BLE001 - a user's function must not cost us the object
             self.index_failures += 1
             where = f"index function {name}"

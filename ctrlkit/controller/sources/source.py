@@ -233,4 +233,4 @@ def as_keys(found: Iterable[ObjectKey | str], who: str) -> list[ObjectKey]:
     """
     if isinstance(found, str | ObjectKey):
         raise TypeError(f"{who} returned one key, {str(found)[:64]!r}; return a list of keys")
-    return [ObjectKey.of(key) for key in found]
+    return [key if isinstance(key, ObjectKey) else ObjectKey.parse(key) for key in found]

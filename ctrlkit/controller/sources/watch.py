@@ -105,23 +105,28 @@ class Watch(Generic[T]):
 
     def handler(self, sink: Sink) -> Callable[[Change[T]], None]:
         """Return a handler that puts the keys a change concerns into a sink."""
-        resource, mapper, kind = self.informer.resource, self.mapper, _relation(self.mapper)
+        resource, mapper, kind = self.informer.resource, _checked(self.mapper), _relation(self.mapper)
         predicate, forgets, fixed, batch_s = self.predicate, self.forgets_failures, self.priority, self.batch_s
         add = sink.add_changed
 
         def on_change(change: Change[T]) -> None:
-            judged = _as_judged(change)
-            if predicate is not None and not _holds(predicate, judged, sink):
-                return
+            old, new = change.old, change.new
+            judged = change if old is None or old.fault is None else _as_judged(change)
+            if predicate is not None:
+                try:
+                    if not predicate(judged):
+                        return
+                except Exception as error:  # noqa: BLE001 - the watch loop ends here: a user's function costs us no change
+                    sink.failed("predicate", error, key=str(change.key))  # a reconcile too many does no harm
             if kind is CauseKind.EVENT:  # both states have the key, and nothing of a user's is asked
-                record = change.old if change.new is None else change.new
+                record = old if new is None else new
                 keys: Iterable[ObjectKey] = () if record is None else (record.key,)
             else:
                 keys = _keys(mapper, change, sink)
-            if forgets is not None and _holds(forgets, judged, sink):
+            if forgets is not None and _forgets(forgets, judged, sink):
                 for key in keys:
                     sink.forget_failures(key)
-            priority = _priority(change) if fixed is None else fixed
+            priority = fixed if fixed is not None else NORMAL if change.cause is Cause.WATCH else _priority(change)
             for key in keys:
                 add(key, kind, resource, change, priority, batch_s=batch_s)
 
@@ -232,16 +237,21 @@ def _as_judged(change: Change[T]) -> Change[T]:
     return Change(None, new, change.cause)
 
 
-def _holds(predicate: Callable[[Change[Any]], bool], change: Change[Any], sink: Sink) -> bool:
-    """The answer of a predicate; one that raises is logged and counts as true: a reconcile too many does no harm."""
+def _forgets(forgets: Callable[[Change[Any]], bool], change: Change[Any], sink: Sink) -> bool:
+    """The answer of a predicate; one that raises is logged and counts as true."""
     try:
-        return predicate(change)
-    except Exception as error:  # noqa: BLE001 - the watch loop ends here: a user's function costs us no change
+        return forgets(change)
+    except Exception as error:  # noqa: BLE001 - as in the handler of a watch
         sink.failed("predicate", error, key=str(change.key))
         return True
 
 
-def _keys(mapper: Mapper[Any], change: Change[Any], sink: Sink) -> Iterable[ObjectKey]:
+def _checked(mapper: Mapper[Any]) -> Callable[[Record[Any]], Iterable[ObjectKey]]:
+    """A mapper that returns keys and nothing else: one of ours, or a user's that is held to it."""
+    return mapper if isinstance(mapper, _ToOwner | _ToMapped) else _ToMapped(mapper)
+
+
+def _keys(mapper: Callable[[Record[Any]], Iterable[ObjectKey]], change: Change[Any], sink: Sink) -> Iterable[ObjectKey]:
     """
     The keys of both states, each once.
 
@@ -252,7 +262,8 @@ def _keys(mapper: Mapper[Any], change: Change[Any], sink: Sink) -> Iterable[Obje
         if record is None:
             continue
         try:
-            keys.update(dict.fromkeys(as_keys(mapper(record), "a mapper")))
+            for key in mapper(record):
+                keys[key] = None
         except Exception as error:  # noqa: BLE001 - the watch loop ends here: a user's function costs us no change
             sink.failed("mapper", error, key=str(record.key))
     return keys
