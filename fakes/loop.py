@@ -30,12 +30,16 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import heappush
 from pathlib import Path
 from time import monotonic
 from types import CoroutineType, FrameType, GeneratorType
-from typing import Any, Never, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Never, TypeVar, TypeVarTuple
 
 from ctrlkit.fakes.foreign import ForeignWork, Work
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -89,11 +93,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     3600.0
     """
 
-    # Two names of asyncio itself, equal in 3.11 to 3.13 and absent from its type stubs. The heap is only read: asyncio
-    # has no public way to ask for the next timer. The resolution is only set: at 1e-9 s timers beyond day 194 would
-    # never be due, because floats that far from zero lie too far apart.
+    # Names of asyncio itself, equal in 3.11 to 3.13 and absent from its type stubs. asyncio has no public way to ask
+    # for the next timer, nor to say which of two equal ones comes first: so timers are put onto its heap here, as its
+    # own call_at does. The resolution is only set: at 1e-9 s timers beyond day 194 would never be due, because floats
+    # that far from zero lie too far apart.
     _scheduled: list[asyncio.TimerHandle]
     _clock_resolution: float
+    _check_closed: Callable[[], None]
 
     def __init__(self, *, seed: int = 0) -> None:
         self.random_source: random.Random = random.Random(seed)
@@ -108,6 +114,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._let_go: set[Hashable] = set()
         self._foreign = ForeignWork()
         self._idle_waiters: deque[asyncio.Future[None]] = deque()
+        self._idle_later: deque[asyncio.Future[None]] = deque()  # after the next jump
         self._poller = _Poller(self._wait)
         super().__init__(self._poller)
         self._own_fds = frozenset(self._poller.get_map())
@@ -150,6 +157,20 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._idle_waiters.append(idle)
         await idle
 
+    async def wait_next_timer(self) -> None:
+        """
+        Wait until the next timer is due, with all who wait for the same moment, and until everything is blocked again.
+
+        Where a timer is due already, no virtual time passes.
+        """
+        if (deadline := self.next_deadline()) is not None and deadline <= self._now_s:
+            await asyncio.sleep(0)
+            await self.wait_all_blocked()
+            return
+        idle = self.create_future()
+        self._idle_later.append(idle)
+        await idle
+
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass and run all that falls due, in order, until everything is blocked again."""
         await asyncio.sleep(seconds)
@@ -163,9 +184,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Schedule a callback as asyncio does; of two timers with equal deadlines the one set first runs first."""
-        deadline = _Deadline(when)
-        deadline.order = next(self._timers_set)
-        return super().call_at(deadline, callback, *args, context=context)
+        self._check_closed()
+        timer = _Timer(when, callback, args, self, context)
+        timer.order = next(self._timers_set)
+        heappush(self._scheduled, timer)
+        timer._scheduled = True
+        return timer
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Run a job as asyncio does; no virtual time passes until it is done or its future is cancelled."""
@@ -194,13 +218,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _wait(self, timeout: float | None) -> _Events:
         """Stand in for `select()`: wait for what comes from outside, else let go who waits for idleness, else jump."""
         has_work = timeout is not None and timeout <= 0
-        if has_work and len(self._poller.get_map()) == len(self._own_fds):
+        has_sockets = self._poller.registered > len(self._own_fds)
+        if has_work and not has_sockets:
             events: _Events = []  # calls of other threads are among the work already
         else:
             events = self._poller.poll(0)
         if events or has_work:
             return self._came(events)
-        has_sockets = len(self._poller.get_map()) > len(self._own_fds)
         is_alone = not (has_sockets or self._jobs or threading.active_count() > 1)
         if not is_alone and (timeout is not None or self._idle_waiters) and (events := self._stand()):
             return self._came(events)
@@ -233,7 +257,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return [one for one in work if one.token not in self._let_go] if self._let_go else work
 
     def _came(self, events: _Events) -> _Events:
-        self._foreign.came(key.fd for key, _ in events)
+        if events:
+            self._foreign.came(key.fd for key, _ in events)
         return events
 
     def _release_idle_waiter(self) -> bool:
@@ -246,6 +271,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _jump_to(self, deadline: float) -> None:
         self._now_s = max(self._now_s, float(deadline))
+        self._idle_waiters += self._idle_later
+        self._idle_later.clear()
         self._clock_resolution = max(_RESOLUTION_S, math.ulp(self._now_s))
 
 
@@ -272,6 +299,17 @@ class _Poller(selectors.DefaultSelector):
     def __init__(self, wait: Callable[[float | None], _Events]) -> None:
         super().__init__()
         self._wait = wait
+        self.registered = 0
+
+    def register(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = super().register(fileobj, events, data)
+        self.registered = len(self.get_map())
+        return key
+
+    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        self.registered = len(self.get_map())
+        return key
 
     def select(self, timeout: float | None = None) -> _Events:
         return self._wait(timeout)
@@ -281,16 +319,16 @@ class _Poller(selectors.DefaultSelector):
         return super().select(timeout)
 
 
-class _Deadline(float):
-    """When a timer is due. asyncio's heap compares these, and without `order` equal ones come out in any order."""
+class _Timer(asyncio.TimerHandle):
+    """A timer of asyncio's heap, which compares them: without `order` those of one moment come out in any order."""
 
     __slots__ = ("order",)
     order: int
+    _when: float
+    _scheduled: bool
 
-    def __lt__(self, other: float) -> bool:
-        if isinstance(other, _Deadline) and float(self) == float(other):
-            return self.order < other.order
-        return float(self) < float(other)
+    def __lt__(self, other: _Timer) -> bool:  # type: ignore[override]  # the loop has no others
+        return self._when < other._when or (self._when == other._when and self.order < other.order)
 
 
 def waiting_place(task: asyncio.Task[Any]) -> str:

@@ -306,8 +306,13 @@ class Informer(Generic[T]):
 
     def busy(self) -> tuple[str, ...]:
         """Describe what is not done yet; empty when the informer and its handlers are idle."""
-        lagging = [f"informer:{self.name} not synced"] if self._state == "running" and not self.has_synced() else []
-        return (*lagging, *[f"handler:{r.name} has {r.depth} changes to see" for r in self._registrations if r.pending])
+        found: tuple[str, ...] = ()
+        if not self._initial_ended and self._state == "running" and not self.has_synced():
+            found = (f"informer:{self.name} not synced",)
+        for each in self._registrations:
+            if each.pending:
+                found = (*found, f"handler:{each.name} has {each.depth} changes to see")
+        return found
 
     def statistics(self) -> InformerStatistics:
         """The statistics at this moment."""

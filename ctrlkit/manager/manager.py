@@ -28,7 +28,7 @@ Rows M1 to M8; K5, K17, L15, B2, B12, B15.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from enum import Enum
@@ -273,16 +273,22 @@ class Manager:
 
     def busy(self) -> tuple[str, ...]:
         """Describe what is not done yet: caches that fill, changes on their way, keys that wait or run, Events."""
-        admitting = any(not admission.done() for admission in self._admissions)
-        return (
-            *(("manager waits for its caches",) if admitting else ()),
-            *(f"dependency {name} is not open" for name in self._dependencies.opening()),
-            *(self.webhook_server.busy() if self.webhook_server is not None else ()),
-            *self._factory.busy(),
-            *self._leadership.busy(),
-            *(report for controller in self._controllers for report in controller.busy()),
-            *(report for recorder in self.recorders for report in recorder.busy()),
-        )
+        return tuple(self.reports())
+
+    def reports(self) -> Iterator[str]:
+        """Yield what `busy` returns, as far as it is asked for: the first is enough to know that something is left."""
+        if any(not admission.done() for admission in self._admissions):
+            yield "manager waits for its caches"
+        for name in self._dependencies.opening():
+            yield f"dependency {name} is not open"
+        if self.webhook_server is not None:
+            yield from self.webhook_server.busy()
+        yield from self._factory.busy()
+        yield from self._leadership.busy()
+        for controller in self._controllers:
+            yield from controller.busy()
+        for recorder in self.recorders:
+            yield from recorder.busy()
 
     # ---- from start to end ------------------------------------------------------------------------------------------
 

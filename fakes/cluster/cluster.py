@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from enum import Enum
 from types import TracebackType
 
@@ -259,7 +259,11 @@ class Cluster:
 
     def busy(self) -> tuple[str, ...]:
         """Describe the work that is not done yet; empty when idle."""
-        return tuple(f"cluster: {report}" for report in self._manager.busy())
+        return tuple(self.reports())
+
+    def reports(self) -> Iterator[str]:
+        """Yield what `busy` returns, as far as it is asked for."""
+        return (f"cluster: {report}" for report in self._manager.reports())
 
     async def __aenter__(self) -> Cluster:
         if self._was_entered:
