@@ -17,6 +17,7 @@ _MASKS = tuple(
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| \+0000( UTC)?)", "TIME"),
         (r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "TIME"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
+        (r"\bctrlkit://[0-9a-f]{64}\b", "CONTAINER"),
         (r"(resourceVersion\\?\"?:\s*\\?\"?)\d+", r"\1VERSION"),
         (r"(Resource Version:\s+)\d+", r"\1VERSION"),
         (r"\b(\d{1,3}\.){3}\d{1,3}\b", "ADDRESS"),

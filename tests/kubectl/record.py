@@ -3,7 +3,7 @@ Record what kubectl says of a real control plane: `python -m tests.kubectl.recor
 
 The control plane is kube-apiserver, kube-controller-manager and kube-scheduler with the admission plug-in
 ServiceAccount and the node-lifecycle controller off, and without a node: the one of our own cluster is put there, whose
-kubelet runs every image as a program that is ready. So the pods of both sides fare alike, and all else is compared.
+kubelet has the images that `ctrlkit apiserver` has. So the pods of both sides fare alike, and all else is compared.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import msgspec
 
 from ctrlkit.fakes.cluster import ImageRuntime
 from ctrlkit.fakes.cluster.node.declarations import NODE
+from ctrlkit.fakes.cluster.node.images.common import COMMON_IMAGES
 from ctrlkit.fakes.cluster.node.kubelet import add_kubelet
 from ctrlkit.fakes.cluster.node.node import add_node
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
@@ -39,7 +40,7 @@ _FURNISHED = "kubectl wait --for=create sa/default --timeout=5s"
 @asynccontextmanager
 async def with_node(kubeconfig: Path) -> AsyncIterator[None]:
     """Put the node of our own cluster beside a real control plane while the block lasts."""
-    async with connect(kubeconfig=str(kubeconfig)) as client, ImageRuntime() as runtime:
+    async with connect(kubeconfig=str(kubeconfig)) as client, ImageRuntime(images=COMMON_IMAGES) as runtime:
         manager, stop = Manager(client, grace_s=0.0), asyncio.Event()
         add_node(manager)
         add_kubelet(manager, runtime, backoff=CrashBackoff())
