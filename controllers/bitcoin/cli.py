@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ctrlkit.bitcoin.manifests import NAMES, manifests
-from ctrlkit.bitcoin.network import NODES_MAX
 from ctrlkit.bitcoin.rpc import RpcError
+from ctrlkit.bitcoin.rules import NODES_MAX
 from ctrlkit.cli import VersionAction
 from ctrlkit.exits import exit_status
 from ctrlkit.extras import require

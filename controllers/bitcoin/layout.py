@@ -67,6 +67,7 @@ from ctrlkit.bitcoin.objects import (
 )
 from ctrlkit.bitcoin.rotation import ConfigState
 from ctrlkit.bitcoin.rpc import Credentials
+from ctrlkit.bitcoin.rules import NODES_MAX
 from ctrlkit.bitcoin.versions import agent_of, newest_of, options_of
 from ctrlkit.model import AnyResource, digest, to_plain
 
@@ -120,6 +121,9 @@ def refused_spec(spec: Spec) -> str:
 
 
 def _refused(spec: Spec) -> Iterator[str]:
+    nodes = sum(groups_of(spec).values())
+    if nodes > NODES_MAX:
+        yield f"nodes: {nodes} are more than {NODES_MAX}, those of groups counted; write fewer"
     names = [group.name for group in spec.groups]
     for name in names:
         if name in (MAIN_GROUP, "sts") or not _GROUP_NAME.fullmatch(name):

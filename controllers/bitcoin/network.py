@@ -29,9 +29,6 @@ from ctrlkit.model import (
 from ctrlkit.model.schema import NO_DEFAULT
 
 GROUP: Final = "bitcoincontroller.christianb93.github.com"
-NODES_MAX: Final = 100
-"""Most nodes of a network, those of all groups together."""
-
 MAIN_GROUP: Final = "main"
 """The group of the nodes that spec.nodes counts."""
 
@@ -83,21 +80,25 @@ _INT64: Final = Schema(format="int64")
 NETWORK_NAME: Final = Schema(
     more={"properties": {"name": {"type": "string", "maxLength": 48, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"}}}
 )
-_Quantity = Annotated[str, Schema(more={"maxLength": 20, "pattern": "^[0-9]+(\\.[0-9]+)?(m|k|[MGTPE]|[KMGTPE]i)?$"})]
-_Amounts = Annotated[dict[str, _Quantity], Meta(max_length=16)]
+_Quantity = Annotated[str, Schema(rules=rules.AMOUNT, more={"maxLength": 20})]
+_Amounts = Annotated[dict[str, _Quantity], Meta(max_length=16), Schema(rules=rules.AMOUNTS)]
 _Size = Annotated[
     str,
     Schema(
         default=NO_DEFAULT,  # so that the server knows whether it was said
         rules=rules.SIZE,
-        more={"maxLength": 20, "pattern": "^[0-9]+(\\.[0-9]+)?(k|[MGTPE]|[KMGTPE]i)?$"},
+        more={"maxLength": 20},
     ),
 ]
-_ObjectName = Annotated[str, Schema(more={"maxLength": 253, "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"})]
-_Port = Annotated[int, Meta(ge=1024, le=65535), _INT32]
+ObjectName = Annotated[str, Schema(rules=rules.OBJECT_NAME, more={"maxLength": 253})]
+"""The name of an object in the network's namespace."""
+
+_Port = Annotated[int, _INT32, Schema(rules=rules.PORT)]
 _Line = Annotated[str, Meta(max_length=512), Schema(rules=rules.EXTRA)]
-_Peer = Annotated[str, Meta(min_length=1, max_length=253), Schema(rules=rules.PEER)]
-_Labels = Annotated[dict[str, Annotated[str, Meta(max_length=63)]], Meta(max_length=32), Schema(rules=rules.LABELS)]
+_Peer = Annotated[str, Meta(max_length=253), Schema(rules=rules.PEER)]
+_LabelKey = Annotated[str, Meta(max_length=317), Schema(rules=rules.LABEL_KEY)]
+_LabelValue = Annotated[str, Meta(max_length=63), Schema(rules=rules.LABEL_VALUE)]
+_Labels = Annotated[dict[str, _LabelValue], Meta(max_length=32), Schema(rules=rules.LABELS)]
 
 
 @Schema(rules=rules.STORAGE)
@@ -110,7 +111,7 @@ class Storage(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     size: _Size = rules.DEFAULT_SIZE
     """The size of each claim, 10Gi unless said. It can grow, where the class allows it, and never shrink."""
 
-    class_name: Annotated[str, Meta(max_length=253, pattern="^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")] | None = None
+    class_name: Annotated[str, Meta(max_length=253), Schema(rules=rules.CLASS_NAME)] | None = None
     """The StorageClass of the claims; without it the cluster's default, and with "" volumes that are there already."""
 
     when_deleted: Retention = Retention.RETAIN
@@ -128,14 +129,13 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     limits: _Amounts = {}
 
 
-@Schema(rules=rules.CONFIGURATION)
 class Configuration(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What bitcoin.conf says, beside what the controller says in it."""
 
     dbcache_mib: Annotated[int, Meta(ge=4, le=65536), _INT32] | None = msgspec.field(default=None, name="dbcacheMiB")
     """Memory for the database of coins, in MiB; a quarter of limits.memory, or 450, where nobody says otherwise."""
 
-    prune_mib: Annotated[int, Meta(ge=0, le=10_000_000), _INT64] | None = msgspec.field(default=None, name="pruneMiB")
+    prune_mib: Annotated[int, _INT64, Schema(rules=rules.PRUNE)] | None = msgspec.field(default=None, name="pruneMiB")
     """How much of the blocks is kept, in MiB: 550 or more; 0 keeps all."""
 
     txindex: bool | None = None
@@ -168,9 +168,9 @@ class TaintEffect(StrEnum):
 class Toleration(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
     """A taint of cluster nodes on which bitcoin nodes may run, as in a pod."""
 
-    key: Annotated[str, Meta(max_length=317)] | None = None
+    key: Annotated[str, Meta(max_length=317), Schema(rules=rules.TAINT_KEY)] | None = None
     operator: TolerationOperator | None = None
-    value: Annotated[str, Meta(max_length=63)] | None = None
+    value: _LabelValue | None = None
     effect: TaintEffect | None = None
     toleration_seconds: Annotated[int, _INT64] | None = None
 
@@ -178,10 +178,10 @@ class Toleration(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit
 class NodeOptions(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """What a node is made of, all of it optional."""
 
-    image: Annotated[str, Meta(min_length=1, max_length=512), Schema(rules=rules.IMAGE)] | None = None
+    image: Annotated[str, Meta(max_length=512), Schema(rules=rules.IMAGE)] | None = None
     """The image, which has bitcoind and bitcoin-cli on its PATH; without it the controller's choice for `version`."""
 
-    version: Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+){0,3}$", max_length=32)] | None = None
+    version: Annotated[str, Meta(max_length=32), Schema(rules=rules.VERSION)] | None = None
     """The version of Bitcoin Core, such as `29.1`: it chooses the image, or says what `image` holds."""
 
     resources: Resources | None = None
@@ -196,10 +196,10 @@ class NodeOptions(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class Group(NodeOptions, frozen=True, rename="camel", kw_only=True):
     """More nodes of the network, which differ from the others in what is said here."""
 
-    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9]*$", max_length=12), Schema(rules=rules.GROUP_NAME)]
+    name: Annotated[str, Meta(max_length=12), Schema(rules=rules.GROUP_NAME)]
     """Part of the names of its pods: NETWORK-sts-GROUP-0. Not `main` and not `sts`."""
 
-    nodes: Annotated[int, Meta(ge=0, le=NODES_MAX), _INT32]
+    nodes: Annotated[int, Meta(ge=0), _INT32]
     """How many nodes the group has."""
 
 
@@ -215,9 +215,9 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
 class SecurityContext(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """As whom the nodes run; never as root, with a read-only root file system and without capabilities."""
 
-    run_as_user: Annotated[int, Meta(ge=1), _INT64] = 1000
-    run_as_group: Annotated[int, Meta(ge=1), _INT64] = 1000
-    fs_group: Annotated[int, Meta(ge=1), _INT64] = 1000
+    run_as_user: Annotated[int, _INT64] = 1000
+    run_as_group: Annotated[int, _INT64] = 1000
+    fs_group: Annotated[int, _INT64] = 1000
 
 
 class SelectorOperator(StrEnum):
@@ -233,9 +233,9 @@ class SelectorOperator(StrEnum):
 class Requirement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a label has to be."""
 
-    key: Annotated[str, Meta(min_length=1, max_length=317)]
+    key: _LabelKey
     operator: SelectorOperator
-    values: Annotated[list[Annotated[str, Meta(max_length=63)]], Meta(max_length=32)] = []
+    values: Annotated[list[_LabelValue], Meta(max_length=32)] = []
 
 
 class LabelSelector(msgspec.Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
@@ -278,14 +278,14 @@ class NetworkPolicy(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 class Spec(NodeOptions, frozen=True, rename="camel", kw_only=True):
     """What a user wants; `nodes` is all that has to be said."""
 
-    nodes: Annotated[int, Meta(ge=0, le=NODES_MAX), _INT32]
+    nodes: Annotated[int, Meta(ge=0), _INT32]
     """How many nodes the network has, beside those of its groups. With 0 they rest, and their claims stay."""
 
     chain: Chain = Chain.REGTEST
-    signet_challenge: Annotated[str, Meta(pattern="^([0-9a-f]{2})+$", max_length=1024)] | None = None
+    signet_challenge: Annotated[str, Meta(max_length=1024), Schema(rules=rules.SCRIPT)] | None = None
     """The block script of a signet of one's own, in hexadecimal digits."""
 
-    secret: _ObjectName | None = None
+    secret: ObjectName | None = None
     """
     The Secret in this namespace with the keys BC_RPC_USER and BC_RPC_PASSWORD. Without one the controller makes one,
     NAME-credentials.
@@ -298,8 +298,8 @@ class Spec(NodeOptions, frozen=True, rename="camel", kw_only=True):
     storage: Annotated[Storage, Schema(default={})] = Storage()
     ports: Ports = Ports()
     security_context: SecurityContext = SecurityContext()
-    image_pull_secrets: Annotated[list[_ObjectName], Schema(list_type="set"), Meta(max_length=8)] = []
-    termination_grace_period_seconds: Annotated[int, Meta(ge=1), _INT64] = 600
+    image_pull_secrets: Annotated[list[ObjectName], Schema(list_type="set"), Meta(max_length=8)] = []
+    termination_grace_period_seconds: Annotated[int, _INT64] = 600
     """How long a node may take to write down what it has; one that is killed reads its chain anew."""
 
     network_policy: NetworkPolicy | None = None

@@ -12,21 +12,21 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, NETWORK_NAME, NODES_MAX
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, NETWORK_NAME, ObjectName
+from ctrlkit.bitcoin.rules import NODES, SECRET_OF_OTHERS
 from ctrlkit.model import Column, Condition, Definition, ObjectMeta, Resource, Schema, custom_resource
 
 _INT32: Final = Schema(format="int32")
 _INT64: Final = Schema(format="int64")
-_SECRET_NAME: Final = Schema(more={"maxLength": 253, "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"})
 
 
 class SpecV1(msgspec.Struct, frozen=True):
     """What a user wants: how many nodes, and the Secret with their credentials."""
 
-    nodes: Annotated[int, Meta(ge=0, le=NODES_MAX), _INT32]
+    nodes: Annotated[int, Meta(ge=0), _INT32, Schema(rules=NODES)]
     """How many nodes the network has. With 0 they rest, and their claims stay."""
 
-    secret: Annotated[str | None, _SECRET_NAME] = None
+    secret: ObjectName | None = None
     """
     The Secret in this namespace with the keys BC_RPC_USER and BC_RPC_PASSWORD. Without one the controller makes one,
     NAME-credentials.
@@ -71,6 +71,7 @@ class StatusV1(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     conditions: tuple[Condition, ...] = ()
 
 
+@Schema(rules=SECRET_OF_OTHERS)
 class BitcoinNetworkV1(msgspec.Struct, frozen=True, kw_only=True):
     """A network of bitcoin nodes."""
 

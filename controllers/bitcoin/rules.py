@@ -13,11 +13,25 @@ from typing import Final
 
 from ctrlkit.model.schema import Rule
 
+NODES_MAX: Final = 100
+"""Most nodes of a network, those of all groups together."""
+
 DEFAULT_SIZE: Final = "10Gi"
 """The size of a claim where nobody says another."""
 
 BESIDE_DBCACHE_MIB: Final = 128
 """What a node needs beside its dbcache, at the least, in MiB."""
+
+MEMORY_MIN_MIB: Final = 171
+"""The least limit of memory where nobody says dbcache, which is a quarter of it then; in MiB."""
+
+SIZE_MIN: Final = "100Mi"
+"""The least size of a claim: bitcoind ends itself where it finds less than 50 MiB."""
+
+ID_MAX: Final = 2**31 - 1
+"""The largest number of a user or a group that a pod may have."""
+
+PRUNE_MAX_MIB: Final = 10_000_000
 
 LONGEST_NAMES: Final = 47
 """Of a network and a group together: NETWORK-sts-GROUP-0123456789 is the value of a label on each pod."""
@@ -63,7 +77,7 @@ def spec_rules(ports: Mapping[str, tuple[int, int]]) -> tuple[Rule, ...]:
         f"self.?ports.?{name}.orValue({{{', '.join(f'{one!r}: {both[at]}' for one, both in ports.items())}}}[{_CHAIN}])"
         for at, name in enumerate(("rpc", "p2p"))
     )
-    zmq = "self.?ports.?zmq.orValue(0)"
+    zmq = "self.?ports.?zmq.orValue(-1)"
     is_public = f"({_CHAIN} in ['main', 'testnet4'] || ({_CHAIN} == 'signet' && !has(self.signetChallenge)))"
     return (
         *_unchanging(),
@@ -73,14 +87,29 @@ def spec_rules(ports: Mapping[str, tuple[int, int]]) -> tuple[Rule, ...]:
             field_path=".signetChallenge",
         ),
         Rule(
-            rule="self.nodes + (has(self.groups) ? self.groups.map(g, g.nodes).sum() : 0) <= 100",
-            message="a network has 100 nodes at most, those of its groups counted; make a second network",
+            rule=f"self.nodes + (has(self.groups) ? self.groups.map(g, g.nodes).sum() : 0) <= {NODES_MAX}",
+            message=f"a network has {NODES_MAX} nodes at most, those of its groups counted; write fewer, or make a "
+            "second network",
             field_path=".nodes",
         ),
         Rule(
             rule=f"{rpc} != {p2p} && {zmq} != {rpc} && {zmq} != {p2p}",
             message="rpc, p2p and zmq have to be three ports, the chain's defaults counted; write another number",
             field_path=".ports",
+        ),
+        Rule(
+            rule="!has(self.terminationGracePeriodSeconds) || self.terminationGracePeriodSeconds >= 1",
+            message="a node writes down what it has before it ends; write the seconds that it may take, such as 600",
+            field_path=".terminationGracePeriodSeconds",
+        ),
+        *(
+            Rule(
+                rule=f"!has(self.securityContext) || !has(self.securityContext.{field}) || "
+                f"(self.securityContext.{field} >= 1 && self.securityContext.{field} <= {ID_MAX})",
+                message=f"nodes are never root, and Kubernetes counts to {ID_MAX}; write a number from 1, such as 1000",
+                field_path=f".securityContext.{field}",
+            )
+            for field in ("runAsUser", "runAsGroup", "fsGroup")
         ),
         Rule(
             rule=f"{_extra('self')} + (has(self.groups) ? self.groups.map(g, {_extra('g')}).sum() : 0) <= {EXTRA_MAX}",
@@ -92,8 +121,8 @@ def spec_rules(ports: Mapping[str, tuple[int, int]]) -> tuple[Rule, ...]:
         ),
         *_of_nodes(
             "{memory_below_dbcache}",
-            f"a node needs {BESIDE_DBCACHE_MIB} MiB beside dbcacheMiB, and limits.memory is less; raise the limit, or "
-            "write a smaller dbcacheMiB",
+            f"limits.memory is less than a node needs, {BESIDE_DBCACHE_MIB} MiB beside dbcacheMiB, which is a quarter "
+            f"of the limit unless said; write a limit of {MEMORY_MIN_MIB}Mi or more, or a smaller dbcacheMiB",
         ),
         *_of_nodes(
             f"{is_public} && !(has(self.storage) && has(self.storage.size)) && {{prune}} == 0",
@@ -101,7 +130,9 @@ def spec_rules(ports: Mapping[str, tuple[int, int]]) -> tuple[Rule, ...]:
             "configuration.pruneMiB, such as 2000",
         ),
         *_of_nodes(
-            f"!(has(self.storage) && has(self.storage.ephemeral) && self.storage.ephemeral) && "
+            f"{{prune}} > 0 && {{prune}} <= {PRUNE_MAX_MIB} && "
+            "!(has(self.storage) && has(self.storage.ephemeral) && self.storage.ephemeral) && "
+            f"isQuantity({_SIZE.format('self')}) && "
             f"quantity({_SIZE.format('self')}).asApproximateFloat() <= double({{prune}}) * {_MIB}",
             "pruneMiB is more than a claim holds; write a larger storage.size, or a smaller pruneMiB",
         ),
@@ -126,13 +157,15 @@ def _unchanging() -> tuple[Rule, ...]:
             rule=rule, message=f"{parts[-1]} cannot be changed, {why}; make another network", field_path=f".{path}"
         )
 
+    new, old = _SIZE.format("self"), _SIZE.format("oldSelf")
     return (
         same("chain", "'regtest'", "the nodes have blocks of the one that was said"),
         same("signetChallenge", "''", "the nodes have blocks of its signet"),
         same("storage.ephemeral", "false", "the nodes have what they keep"),
         same("storage.className", "'-'", "the claims have their class"),
         Rule(
-            rule=f"quantity({_SIZE.format('self')}).compareTo(quantity({_SIZE.format('oldSelf')})) >= 0",
+            rule=f"{new} == {old} || !isQuantity({new}) || !isQuantity({old}) || "
+            f"quantity({new}).compareTo(quantity({old})) >= 0",
             message="size cannot be less than it was, claims do not shrink; write the old size, or a larger one",
             field_path=".storage.size",
         ),
@@ -162,9 +195,14 @@ def _parts(groups: tuple[str, ...]) -> dict[str, str]:
             found = f"{group}.?configuration.?{path}.or({found})"
         return found
 
-    needed = f"double({said('dbcacheMiB')}.orValue(-{BESIDE_DBCACHE_MIB}) + {BESIDE_DBCACHE_MIB}) * {_MIB}"
+    dbcache = f"{said('dbcacheMiB')}.orValue({MEMORY_MIN_MIB - BESIDE_DBCACHE_MIB})"
+    needed = f"double({dbcache} + {BESIDE_DBCACHE_MIB}) * {_MIB}"
     limits = "{0}.resources.limits"
-    below = f"(has({limits}) && 'memory' in {limits} && quantity({limits}['memory']).asApproximateFloat() < {needed})"
+    memory = f"{limits}['memory']"
+    below = (
+        f"(has({limits}) && 'memory' in {limits} && isQuantity({memory}) && !{memory}.startsWith('-') && "
+        f"quantity({memory}).asApproximateFloat() < {needed})"
+    )
     memory = f"(has(self.resources) && {below.format('self')})"
     for group in groups:
         memory = f"(has({group}.resources) ? {below.format(group)} : {memory})"
@@ -175,6 +213,31 @@ def _parts(groups: tuple[str, ...]) -> dict[str, str]:
     }
 
 
+def _is_valid(form: str, text: str) -> str:
+    """Return whether a text has one of the forms that CEL knows in Kubernetes."""
+    return f"!format.{form}().validate({text}).hasValue()"
+
+
+def _is_range(text: str) -> str:
+    """Return whether a text is a range of addresses by its first one, as NetworkPolicies have it."""
+    return f"isCIDR({text}) && cidr({text}).masked() == cidr({text})"
+
+
+NODES: Final = (
+    Rule(
+        rule=f"self <= {NODES_MAX}",
+        message=f"a network has {NODES_MAX} nodes at most; write fewer, or make a second network",
+    ),
+)
+SECRET_OF_OTHERS: Final = (
+    Rule(
+        rule="!has(self.spec.secret) || self.spec.secret != self.metadata.name + '-config' || "
+        "(oldSelf.hasValue() && oldSelf.value().spec.?secret.orValue('') == self.spec.secret)",
+        optional_old_self=True,
+        message="this Secret is the controller's own; name another, or none",
+        field_path=".spec.secret",
+    ),
+)
 NETWORK: Final = (
     Rule(
         rule="!has(self.spec.groups) || "
@@ -183,10 +246,12 @@ NETWORK: Final = (
         "labels of pods hold both; write a shorter name",
         field_path=".spec.groups",
     ),
+    *SECRET_OF_OTHERS,
+)
+OBJECT_NAME: Final = (
     Rule(
-        rule="!has(self.spec.secret) || self.spec.secret != self.metadata.name + '-config'",
-        message="this Secret is the controller's own; name another, or none",
-        field_path=".spec.secret",
+        rule=_is_valid("dns1123Subdomain", "self"),
+        message="write the name of an object, of small letters, digits, dashes and dots, such as my-secret",
     ),
 )
 STORAGE: Final = (
@@ -196,13 +261,40 @@ STORAGE: Final = (
     ),
 )
 SIZE: Final = (
-    Rule(rule="quantity(self).isGreaterThan(quantity('0'))", message="a claim has a size; write one such as 10Gi"),
-)
-CONFIGURATION: Final = (
     Rule(
-        rule="!has(self.pruneMiB) || self.pruneMiB == 0 || self.pruneMiB >= 550",
-        message="bitcoind keeps 550 MiB of blocks at the least; write 550 or more, or 0 to keep all",
-        field_path=".pruneMiB",
+        rule=f"self.matches({_text('^[0-9]+([.][0-9]+)?(k|[MGTPE]|[KMGTPE]i)?$')}) && "
+        f"quantity(self).compareTo(quantity('{SIZE_MIN}')) >= 0",
+        message=f"write the size of a claim with its unit, {SIZE_MIN} or more, such as 10Gi",
+    ),
+)
+CLASS_NAME: Final = (
+    Rule(
+        rule=f"self == '' || {_is_valid('dns1123Subdomain', 'self')}",
+        message="write the name of a StorageClass, of small letters, digits, dashes and dots, such as fast",
+    ),
+)
+SCRIPT: Final = (
+    Rule(
+        rule="self.matches('^([0-9a-f]{2})+$')",
+        message="write a script in hexadecimal digits, two for each byte and letters small, such as 51",
+    ),
+)
+VERSION: Final = (
+    Rule(
+        rule=f"self.matches({_text('^[0-9]+([.][0-9]+){0,3}$')})",
+        message="write the numbers of a version, such as 29.1; an image of another tag is named by image",
+    ),
+)
+PORT: Final = (
+    Rule(
+        rule="self >= 1024 && self <= 65535",
+        message="write a port from 1024 to 65535; nodes are not root, and cannot listen below",
+    ),
+)
+PRUNE: Final = (
+    Rule(
+        rule=f"self == 0 || (self >= 550 && self <= {PRUNE_MAX_MIB})",
+        message=f"bitcoind keeps 550 MiB of blocks at the least; write 550 to {PRUNE_MAX_MIB} MiB, or 0 to keep all",
     ),
 )
 EXTRA: Final = (
@@ -239,29 +331,61 @@ PEER: Final = (
 )
 GROUP_NAME: Final = (
     Rule(
+        rule="self.matches('^[a-z][a-z0-9]*$')",
+        message="a group has a name of small letters and digits that begins with a letter; write one such as old",
+    ),
+    Rule(
         rule="!(self in ['main', 'sts'])",
         message="a group is not called main, which are the nodes that spec.nodes counts, nor sts; write another name",
     ),
 )
-RESOURCES: Final = (
+AMOUNT: Final = (
     Rule(
-        rule="[self.?requests.orValue({}), self.?limits.orValue({})].all(amounts, amounts.all(name, "
-        "name in ['cpu', 'memory', 'ephemeral-storage'] || name.contains('/')))",
+        rule=f"self.matches({_text('^[0-9]+([.][0-9]+)?(m|k|[MGTPE]|[KMGTPE]i)?$')})",
+        message="write an amount, such as 2Gi of memory or 500m of cpu",
+    ),
+)
+AMOUNTS: Final = (
+    Rule(
+        rule="self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || name.contains('/'))",
         message="a container has cpu, memory and ephemeral-storage, and what a node offers beside, such as "
         "example.com/disk; write one of these names",
     ),
+)
+RESOURCES: Final = (
     Rule(
         rule="!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || "
+        "!isQuantity(self.requests[name]) || !isQuantity(self.limits[name]) || "
         "quantity(self.requests[name]).compareTo(quantity(self.limits[name])) <= 0)",
         message="what is requested is more than the limit; write a smaller request, or a larger limit",
+        field_path=".requests",
+    ),
+)
+LABEL_KEY: Final = (
+    Rule(
+        rule=_is_valid("qualifiedName", "self"),
+        message="write the name of a label, of letters, digits, dashes, dots and underscores, such as disk or "
+        "example.com/disk",
+    ),
+)
+TAINT_KEY: Final = (
+    Rule(
+        rule=f"self == '' || {_is_valid('qualifiedName', 'self')}",
+        message="write the key of a taint, of letters, digits, dashes, dots and underscores, such as dedicated or "
+        "example.com/dedicated",
+    ),
+)
+LABEL_VALUE: Final = (
+    Rule(
+        rule=_is_valid("labelValue", "self"),
+        message="write the value of a label, of letters, digits, dashes, dots and underscores, such as ssd",
     ),
 )
 LABELS: Final = (
     Rule(
-        rule="self.all(key, !format.qualifiedName().validate(key).hasValue() && "
-        "!format.labelValue().validate(self[key]).hasValue())",
-        message="labels have names and values of letters, digits, dashes, dots and underscores; write one such as "
-        "disk: ssd",
+        rule=f"self.all(key, {_is_valid('qualifiedName', 'key')})",
+        message="labels have names of letters, digits, dashes, dots and underscores; write one such as disk or "
+        "example.com/disk",
     ),
 )
 TOLERATION: Final = (
@@ -289,14 +413,14 @@ REQUIREMENT: Final = (
 )
 IP_BLOCK: Final = (
     Rule(
-        rule="isCIDR(self.cidr)",
-        message="write a range of addresses, such as 10.0.0.0/8 or 2001:db8::/32",
+        rule=_is_range("self.cidr"),
+        message="write a range by its first address, such as 10.0.0.0/8 or 2001:db8::/32",
         field_path=".cidr",
     ),
     Rule(
-        rule="!isCIDR(self.cidr) || !has(self.except) || "
-        "self.except.all(one, isCIDR(one) && cidr(self.cidr).containsCIDR(one))",
-        message="write ranges inside of cidr, such as 10.1.0.0/16 of 10.0.0.0/8",
+        rule=f"!isCIDR(self.cidr) || !has(self.except) || self.except.all(one, {_is_range('one')} && "
+        "cidr(self.cidr).containsCIDR(one) && cidr(one).prefixLength() > cidr(self.cidr).prefixLength())",
+        message="write smaller ranges inside of cidr, such as 10.1.0.0/16 of 10.0.0.0/8",
         field_path=".except",
     ),
 )

@@ -194,7 +194,7 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
             return _BOOLEANS[text]
         number = number_in(text)
         if number is not None:
-            return _finite(number, text)
+            return _as_json(number, text)
     if tag in (None, "!"):
         tag = _RESOLVER.resolve(yaml.ScalarNode, text, event.implicit)
     if tag == f"{_TAG}merge":
@@ -206,10 +206,14 @@ def _scalar(event: yaml.ScalarEvent) -> Any:
         value = reader(yaml.ScalarNode(tag, text))
     except (ValueError, KeyError, IndexError, OverflowError):
         raise ValueError(f"cannot decode {text[:64]!r} as {tag}") from None
-    return _finite(value, text)
+    return _as_json(value, text)
 
 
-def _finite(value: Any, text: str) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"unsupported value: {text[:64]}")
+def _as_json(value: Any, text: str) -> Any:
+    """Return a value as it comes out of JSON, into which Go's library turns YAML: 30.0 and 1e9 are integers in it."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"unsupported value: {text[:64]}")
+        if value.is_integer() and abs(value) < 2**63:
+            return int(value)
     return value

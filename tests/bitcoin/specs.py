@@ -6,14 +6,55 @@ One wrong spec for each rule, and the bounds on both sides; the judge holds a re
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.errors import ApiError
-from ctrlkit.model import Unstructured
+from ctrlkit.model import Options, Unstructured
+from ctrlkit.wire.yaml_body import read_yaml
 
 Spec = dict[str, Any]
 NETWORKS = BITCOIN_NETWORKS.of(Unstructured)
+AS_KUBECTL = Options(field_validation="Strict")
+_NOT_ALL_CHECKED = "some validation rules were not checked because the object was invalid"
+
+
+class Mistake(NamedTuple):
+    """Lines of a spec in a version of the kind, and what a person reads when they are applied."""
+
+    version: str
+    written: str
+    answer: list[str]
+
+    def network(self) -> dict[str, Any]:
+        """The network as a whole; `nodes` is said where the mistake is about something else."""
+        spec = read_yaml(self.written.encode())
+        added = {"nodes": 1} if spec.keys() - {"nodes", "replicas"} else {}
+        return {**network(added | spec), "apiVersion": f"{BITCOIN_NETWORKS.group}/{self.version}"}
+
+
+def mistakes() -> list[Mistake]:
+    """Those of mistakes.txt: what is written stands at the beginning of lines, what is answered is indented."""
+    found: list[Mistake] = []
+    version, written = "", list[str]()
+    for line in (Path(__file__).parent / "mistakes.txt").read_text().splitlines():
+        if line.startswith("["):
+            version = line.strip("[]")
+        elif line.startswith("    "):
+            if written:
+                found.append(Mistake(version, "\n".join(written), []))
+                written = []
+            found[-1].answer.append(line.strip())
+        elif line and not line.startswith("#"):
+            written.append(line)
+    return found
+
+
+def read_by_a_person(error: ApiError) -> list[str]:
+    """What kubectl prints of a refusal, but for the line that a server adds when it could not ask all rules."""
+    causes = [f"{field}: {message}" for field, message in causes_of(error) if _NOT_ALL_CHECKED not in message]
+    return causes or [error.message[error.message.index("strict decoding") :]]
 
 
 def network(spec: Spec, name: str = "net") -> dict[str, Any]:
@@ -28,7 +69,7 @@ def network(spec: Spec, name: str = "net") -> dict[str, Any]:
 
 def causes_of(error: ApiError) -> list[tuple[str, str]]:
     """Field and sentence of each thing that a server finds wrong."""
-    return [(one["field"], one["message"]) for one in error.details["causes"]]
+    return [(one["field"], one["message"]) for one in error.details.get("causes", ())]
 
 
 RIGHT: dict[str, Spec] = {
@@ -105,6 +146,11 @@ RIGHT: dict[str, Spec] = {
             }
         ],
     },
+    "a limit that leaves what a node needs beside a quarter of it": {
+        "nodes": 1,
+        "resources": {"limits": {"memory": "171Mi"}},
+    },
+    "the smallest claim": {"nodes": 1, "storage": {"size": "100Mi"}},
     "dbcache and what a node needs beside": {
         "nodes": 1,
         "configuration": {"dbcacheMiB": 384},
@@ -112,22 +158,19 @@ RIGHT: dict[str, Spec] = {
     },
 }
 
-DBCACHE = "a node needs 128 MiB beside dbcacheMiB, and limits.memory is less; raise the limit"
+DBCACHE = "limits.memory is less than a node needs, 128 MiB beside dbcacheMiB"
+SIZE = "write the size of a claim with its unit, 100Mi or more, such as 10Gi"
 PUBLIC = "a public chain does not fit into a claim of 10Gi; say storage.size, such as 1Ti for main"
 TXINDEX = "txindex needs all blocks; take it out, or write pruneMiB: 0"
 IMAGE = "write the name of an image, such as docker.io/bitcoin/bitcoin:29.1"
 PEER = "write HOST or HOST:PORT, such as seed.example.com:8333, 192.0.2.1 or [2001:db8::1]:8333"
 PORTS = "rpc, p2p and zmq have to be three ports, the chain's defaults counted; write another number"
-LABEL = "labels have names and values of letters, digits, dashes, dots and underscores; write one such as disk: ssd"
 
 WRONG: list[tuple[Spec, str, str]] = [
     ({}, "spec.nodes", "Required value"),
     ({"nodes": -1}, "spec.nodes", "should be greater than or equal to 0"),
-    ({"nodes": 101}, "spec.nodes", "should be less than or equal to 100"),
     ({"nodes": "3"}, "spec.nodes", "must be of type integer"),
     ({"nodes": 51, "groups": [{"name": "a", "nodes": 50}]}, "spec.nodes", "a network has 100 nodes at most"),
-    ({"nodes": 1, "secret": ""}, "spec.secret", "should match"),
-    ({"nodes": 1, "secret": "a/b"}, "spec.secret", "should match"),
     ({"nodes": 1, "secret": 5}, "spec.secret", "must be of type string"),
     ({"nodes": 1, "secret": "net-config"}, "spec.secret", "this Secret is the controller's own; name another, or none"),
     # ---- chains
@@ -138,7 +181,6 @@ WRONG: list[tuple[Spec, str, str]] = [
         "spec.signetChallenge",
         "signetChallenge is for chain signet alone; write chain: signet, or take it out",
     ),
-    ({"nodes": 1, "chain": "signet", "signetChallenge": "5"}, "spec.signetChallenge", "should match"),
     ({"nodes": 1, "chain": "main"}, "spec", PUBLIC),
     ({"nodes": 1, "chain": "testnet4"}, "spec", PUBLIC),
     ({"nodes": 1, "chain": "signet"}, "spec", PUBLIC),
@@ -160,10 +202,8 @@ WRONG: list[tuple[Spec, str, str]] = [
         "ephemeral nodes have no claims; take out size and className, or ephemeral",
     ),
     ({"nodes": 1, "storage": {"ephemeral": True, "className": "x"}}, "spec.storage", "ephemeral nodes have no claims"),
-    ({"nodes": 1, "storage": {"size": "0"}}, "spec.storage.size", "a claim has a size; write one such as 10Gi"),
-    ({"nodes": 1, "storage": {"size": "10 Gi"}}, "spec.storage.size", "should match"),
-    ({"nodes": 1, "storage": {"size": "10ki"}}, "spec.storage.size", "should match"),
-    ({"nodes": 1, "storage": {"className": "A"}}, "spec.storage.className", "should match"),
+    ({"nodes": 1, "storage": {"size": "10ki"}}, "spec.storage.size", SIZE),
+    ({"nodes": 1, "storage": {"size": "99Mi"}}, "spec.storage.size", SIZE),
     ({"nodes": 1, "storage": {"whenDeleted": "Keep"}}, "spec.storage.whenDeleted", 'values: "Retain", "Delete"'),
     (
         {"nodes": 1, "storage": {"size": "600Mi"}, "configuration": {"pruneMiB": 600}},
@@ -179,7 +219,7 @@ WRONG: list[tuple[Spec, str, str]] = [
     (
         {"nodes": 1, "configuration": {"pruneMiB": 549}},
         "spec.configuration.pruneMiB",
-        "bitcoind keeps 550 MiB of blocks at the least; write 550 or more, or 0 to keep all",
+        "bitcoind keeps 550 MiB of blocks at the least; write 550 to 10000000 MiB, or 0 to keep all",
     ),
     ({"nodes": 1, "configuration": {"pruneMiB": 600, "txindex": True}}, "spec", TXINDEX),
     (
@@ -258,27 +298,28 @@ WRONG: list[tuple[Spec, str, str]] = [
         "all lines of extra have 16384 characters at most, those of groups counted; write fewer",
     ),
     # ---- what nodes are made of
-    ({"nodes": 1, "image": ""}, "spec.image", "should be at least 1 chars long"),
     ({"nodes": 1, "image": "bitcoin core"}, "spec.image", IMAGE),
     ({"nodes": 1, "image": "example.com/Bitcoin"}, "spec.image", IMAGE),
     ({"nodes": 1, "image": "bitcoin:"}, "spec.image", IMAGE),
     ({"nodes": 1, "image": "bitcoin@sha256:abc"}, "spec.image", IMAGE),
     ({"nodes": 1, "groups": [{"name": "a", "nodes": 1, "image": "a:b:c"}]}, "spec.groups[0].image", IMAGE),
-    ({"nodes": 1, "version": "v29.1"}, "spec.version", "should match"),
     ({"nodes": 1, "resources": {"limits": {"memory": 5}}}, "spec.resources.limits.memory", "must be of type string"),
-    ({"nodes": 1, "resources": {"limits": {"memory": "5gb"}}}, "spec.resources.limits.memory", "should match"),
+    ({"nodes": 1, "resources": {"limits": {"memory": "170Mi"}}}, "spec", DBCACHE),
+    (
+        {"nodes": 1, "resources": {"requests": {"memory": "5gb"}, "limits": {"memory": "5Gi"}}},
+        "spec.resources.requests[memory]",
+        "write an amount, such as 2Gi of memory or 500m of cpu",
+    ),
     (
         {"nodes": 1, "resources": {"limits": {"memroy": "5Gi"}}},
-        "spec.resources",
+        "spec.resources.limits",
         "a container has cpu, memory and ephemeral-storage",
     ),
     (
         {"nodes": 1, "resources": {"requests": {"memory": "2G"}, "limits": {"memory": "1Gi"}}},
-        "spec.resources",
+        "spec.resources.requests",
         "what is requested is more than the limit; write a smaller request, or a larger limit",
     ),
-    ({"nodes": 1, "nodeSelector": {"a b": "c"}}, "spec.nodeSelector", LABEL),
-    ({"nodes": 1, "nodeSelector": {"a": "c d"}}, "spec.nodeSelector", LABEL),
     ({"nodes": 1, "nodeSelector": {"a": "c" * 64}}, "spec.nodeSelector.a", "may not be more than 63"),
     ({"nodes": 1, "affinity": "none"}, "spec.affinity", "must be of type object"),
     (
@@ -301,7 +342,6 @@ WRONG: list[tuple[Spec, str, str]] = [
     # ---- groups
     ({"nodes": 1, "groups": [{"name": "main", "nodes": 1}]}, "spec.groups[0].name", "a group is not called main"),
     ({"nodes": 1, "groups": [{"name": "sts", "nodes": 1}]}, "spec.groups[0].name", "nor sts; write another name"),
-    ({"nodes": 1, "groups": [{"name": "a-b", "nodes": 1}]}, "spec.groups[0].name", "should match"),
     ({"nodes": 1, "groups": [{"name": "a" * 13, "nodes": 1}]}, "spec.groups[0].name", "may not be more than 12"),
     ({"nodes": 1, "groups": [{"name": "a", "nodes": 1}] * 2}, "spec.groups[1]", "Duplicate value"),
     ({"nodes": 1, "groups": [{"name": "a"}]}, "spec.groups[0].nodes", "Required value"),
@@ -310,16 +350,12 @@ WRONG: list[tuple[Spec, str, str]] = [
     ({"nodes": 1, "ports": {"rpc": 18444}}, "spec.ports", PORTS),
     ({"nodes": 1, "ports": {"zmq": 18332}}, "spec.ports", PORTS),
     ({"nodes": 1, "chain": "main", "storage": {"size": "1Ti"}, "ports": {"p2p": 8332}}, "spec.ports", PORTS),
-    ({"nodes": 1, "ports": {"rpc": 80}}, "spec.ports.rpc", "should be greater than or equal to 1024"),
     *(
         ({"nodes": 1, "peers": [peer]}, "spec.peers[0]", PEER)
         for peer in ("a b", "host:", "host:0", "host:65536", "2001:db8::1", "http://host", "a:1:2", "-a", "host:1\n")
     ),
     ({"nodes": 1, "peers": ["a", "a"]}, "spec.peers[1]", "Duplicate value"),
     ({"nodes": 1, "peers": [f"host{number}" for number in range(9)]}, "spec.peers", "must have at most 8 items"),
-    ({"nodes": 1, "securityContext": {"runAsUser": 0}}, "spec.securityContext.runAsUser", "greater than or equal to 1"),
-    ({"nodes": 1, "imagePullSecrets": ["A"]}, "spec.imagePullSecrets[0]", "should match"),
-    ({"nodes": 1, "terminationGracePeriodSeconds": 0}, "spec.terminationGracePeriodSeconds", "or equal to 1"),
     ({"nodes": 1, "deletionPolicy": "Keep"}, "spec.deletionPolicy", 'supported values: "Delete", "Orphan"'),
     (
         {"nodes": 1, "networkPolicy": {"rpcFrom": [{}]}},
@@ -334,12 +370,12 @@ WRONG: list[tuple[Spec, str, str]] = [
     (
         {"nodes": 1, "networkPolicy": {"p2pFrom": [{"ipBlock": {"cidr": "10.0.0.1"}}]}},
         "spec.networkPolicy.p2pFrom[0].ipBlock.cidr",
-        "write a range of addresses, such as 10.0.0.0/8 or 2001:db8::/32",
+        "write a range by its first address, such as 10.0.0.0/8 or 2001:db8::/32",
     ),
     (
         {"nodes": 1, "networkPolicy": {"p2pFrom": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]}},
         "spec.networkPolicy.p2pFrom[0].ipBlock.except",
-        "write ranges inside of cidr, such as 10.1.0.0/16 of 10.0.0.0/8",
+        "write smaller ranges inside of cidr, such as 10.1.0.0/16 of 10.0.0.0/8",
     ),
     (
         {

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY
 from ctrlkit.bitcoin.manifests import NAMES, manifest, manifests, objects
 from ctrlkit.bitcoin.names import service_name, statefulset_name
-from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, Status
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, Status
 from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
 from ctrlkit.bitcoin.run import ANSWER_LIMIT_S
 from ctrlkit.crd import definition_of
@@ -117,7 +117,6 @@ def test_the_definition_is_made_of_the_type() -> None:
     assert (spec["group"], version["name"]) == (BITCOIN_NETWORKS.group, BITCOIN_NETWORKS.version)
     assert (version["storage"], former["name"], former["served"]) == (True, "v1", True)
     assert (spec["names"]["plural"], spec["names"]["kind"]) == (BITCOIN_NETWORKS.plural, BITCOIN_NETWORKS.kind)
-    assert version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["nodes"]["maximum"] == NODES_MAX
     fields = version["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
     assert fields.keys() == to_plain(Status()).keys()
 

@@ -27,12 +27,21 @@ from ctrlkit.bitcoin import (
 )
 from ctrlkit.bitcoin.bitcoin_conf import DBCACHE_MIB, cli_arguments, refused_value
 from ctrlkit.bitcoin.layout import config_secret, desired_objects, groups_of
-from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, NODES_MAX, BitcoinNetwork, NodeOptions, NodeState, Spec, Storage
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, NodeOptions, NodeState, Spec, Storage
 from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
 from ctrlkit.bitcoin.reasons import WARNINGS, Reason
 from ctrlkit.bitcoin.rotation import ConfigState, auth_line
 from ctrlkit.bitcoin.rpc import Credentials
-from ctrlkit.bitcoin.rules import EXTRA_MAX, LINE, LONGEST_NAMES, OWN_OPTION
+from ctrlkit.bitcoin.rules import (
+    BESIDE_DBCACHE_MIB,
+    EXTRA_MAX,
+    LINE,
+    LONGEST_NAMES,
+    MEMORY_MIN_MIB,
+    NODES_MAX,
+    OWN_OPTION,
+    SIZE_MIN,
+)
 from ctrlkit.bitcoin.versions import BARRIERS, DEFAULT_IMAGE, chosen_image, options_of, version_of
 from ctrlkit.crd import definition_of
 from ctrlkit.fakes.clientset.clientset import FakeClientset
@@ -155,6 +164,8 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"Events are read {after:g} s after" in PAGE
     assert f"then every {again:g} s, of at most {most} objects" in PAGE
     assert f"a quarter of the memory limit where only that is said, else {DBCACHE_MIB}" in PAGE
+    assert f"leaves a node {BESIDE_DBCACHE_MIB} MiB beside it, so without `dbcacheMiB` it is {MEMORY_MIN_MIB}Mi" in PAGE
+    assert f"{SIZE_MIN} at the least" in PAGE
     assert f"a password of {credentials.PASSWORD_BYTES} random bytes" in PAGE
     assert f"read again every {providing.REREAD_S:g} s" in PAGE
     assert f"every {providing.REREAD_SOON_S:g} s while a pod" in PAGE

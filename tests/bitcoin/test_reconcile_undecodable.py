@@ -21,7 +21,11 @@ from tests.bitcoin.scene import KEY, NETWORKS, Scene, scene_with, world_of
 ODD_SPECS: list[tuple[Any, str]] = [
     ({"nodes": "three"}, "Expected `int`, got `str` - at `$.spec.nodes`"),
     ({"nodes": -1}, "Expected `int` >= 0 - at `$.spec.nodes`"),
-    ({"nodes": 101}, "Expected `int` <= 100 - at `$.spec.nodes`"),
+    ({"nodes": 101}, "nodes: 101 are more than 100, those of groups counted; write fewer"),
+    (
+        {"nodes": 90, "groups": [{"name": "a", "nodes": 20}]},
+        "nodes: 110 are more than 100, those of groups counted; write fewer",
+    ),
     ({"replicas": 3}, "Object missing required field `nodes` - at `$.spec`"),
     ({"nodes": 1, "secret": {"name": "a"}}, "Expected `str | null`, got `object` - at `$.spec.secret`"),
     (None, "Object missing required field `spec`"),

@@ -16,12 +16,26 @@ from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
 from ctrlkit.bitcoin.rotation import ConfigState
 from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.crd import definition_of
-from ctrlkit.errors import Invalid
+from ctrlkit.errors import BadRequest, Invalid
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import ApplyPatch, MergePatch, Options, Unstructured, to_plain
 from tests.bitcoin.any_network import Plain, networks
-from tests.bitcoin.specs import CHANGES, GOOD_CHANGES, NAMES, NETWORKS, RIGHT, WRONG, Spec, causes_of, network
+from tests.bitcoin.specs import (
+    AS_KUBECTL,
+    CHANGES,
+    GOOD_CHANGES,
+    NAMES,
+    NETWORKS,
+    RIGHT,
+    WRONG,
+    Mistake,
+    Spec,
+    causes_of,
+    mistakes,
+    network,
+    read_by_a_person,
+)
 
 KEY = "default/net"
 GONE_AT_ONCE, AS_US = Options(grace_period_s=0), Options(field_manager="bitcoin-controller")
@@ -72,6 +86,25 @@ def test_a_wrong_spec_is_refused_with_a_sentence(tracker: Tracker, spec: Spec, f
     with pytest.raises(Invalid) as refused:
         tracker.create(NETWORKS, network(spec))
     assert_refused(refused, field, sentence)
+
+
+@pytest.mark.parametrize("mistake", mistakes(), ids=lambda mistake: mistake.written.replace("\n", " "))
+def test_a_likely_mistake_is_answered_as_written_down(tracker: Tracker, mistake: Mistake) -> None:
+    """As kubectl applies it; the judge holds a real server to the same."""
+    resource = NETWORKS if mistake.version == "v2" else BITCOIN_NETWORKS_V1.of(Unstructured)
+    with pytest.raises((Invalid, BadRequest)) as refused:
+        tracker.create(resource, mistake.network(), AS_KUBECTL)
+    assert read_by_a_person(refused.value) == mistake.answer
+
+
+def test_a_mistake_leads_to_one_line_that_shows_no_pattern() -> None:
+    """But for what the server itself says twice: of a number that is none, and of a value of another type."""
+    for mistake in mistakes():
+        assert len([line for line in mistake.answer if not re.search(_OF_TYPES, line)]) <= 1, mistake
+        assert not [line for line in mistake.answer if re.search("should match|evaluating rule", line)], mistake
+
+
+_OF_TYPES = "must be of type|accessor error|non-negative integer"
 
 
 @pytest.mark.parametrize(("before", "patch", "field", "sentence"), CHANGES)
@@ -176,9 +209,10 @@ def test_each_rule_says_what_to_write_and_is_shown_above() -> None:
     """A rule without a wrong spec of its own fails here."""
     shown = {sentence for _, _, sentence in WRONG} | {sentence for _, _, _, sentence in CHANGES}
     shown.add("have 47 characters together at most")
+    shown |= {line.partition("Invalid value: ")[2] for mistake in mistakes() for line in mistake.answer}
     for message in _messages(definition_of(BITCOIN_NETWORKS)):
         assert re.search(r"\b(write|say|make|name another|take it out|take out)\b", message), message
-        assert any(sentence in message for sentence in shown), message
+        assert any(sentence in message or message in sentence for sentence in filter(None, shown)), message
 
 
 def _messages(schema: Any) -> set[str]:

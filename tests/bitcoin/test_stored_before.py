@@ -130,6 +130,22 @@ async def test_while_the_controller_is_away_nothing_is_lost(upgraded: World, pro
     assert {one.key.name for one in await client.list(V2)} == {"net", "new"}
 
 
+async def test_a_network_that_named_the_secret_of_today_can_still_be_written(world: World) -> None:
+    """NAME-config was nobody's then; a new network cannot name it, at either version."""
+    body = {"metadata": {"name": "net", "namespace": "default"}, "spec": {"nodes": 3, "secret": "net-config"}}
+    await world.define(definition_before())
+    await world.client.create(V1, body)
+    await world.define(definition_of(BITCOIN_NETWORKS, BITCOIN_NETWORKS_V1))
+    world.manage(list(CONVERSIONS), name="program")
+    await world.settle()
+    for version in (V1, V2):
+        await world.client.patch(version, KEY, MergePatch({"status": {"readyNodes": 1}}), subresource="status")
+        await world.client.patch(version, KEY, MergePatch({"spec": {"nodes": 5}}))
+        other = {"metadata": {"name": "b", "namespace": "default"}, "spec": {"nodes": 3, "secret": "b-config"}}
+        with pytest.raises(ApiError, match="this Secret is the controller's own; name another, or none"):
+            await world.client.create(version, other)
+
+
 async def test_the_definition_says_which_versions_are_stored(upgraded: World) -> None:
     """v1 may be taken out of it when all objects are written anew."""
     (definition,) = upgraded.tracker.list(CUSTOM_RESOURCE_DEFINITIONS)
@@ -137,11 +153,17 @@ async def test_the_definition_says_which_versions_are_stored(upgraded: World) ->
 
 
 def test_ctrlkit_crd_tells_what_the_new_definition_means(capsys: pytest.CaptureFixture[str]) -> None:
-    """Before it is applied: what autoscalers read moves, objects are to be written anew; no object is refused."""
+    """
+    Before it is applied: what autoscalers read moves, objects are to be written anew.
+
+    The rules of v1 say what its bound and its pattern said, and one more; each lets be what was stored before.
+    """
     assert ctrlkit(["crd", "ctrlkit.bitcoin.conversion", "--against", str(DEFINITION_BEFORE)]) == 1
     lines = [line.partition(".com ")[2] for line in capsys.readouterr().out.splitlines()]
     told = [line for line in lines if not line.startswith("v1 status.conditions[].")]
-    assert told == [
+    ruled = [line.partition(": has a rule that was not there: ")[0] for line in told if "has a rule" in line]
+    assert ruled == ["v1", "v1 spec.nodes", "v1 spec.secret"]
+    assert [line for line in told if "has a rule" not in line] == [
         "v1 scale: statusReplicasPath was .status.readyNodes, is .status.replicas: autoscalers read and write another "
         "field",
         "objects are stored as v1, new ones will be as v2: rewrite those that are there, then take v1 out of "

@@ -16,6 +16,7 @@ from ctrlkit.fakes.cluster import ALL, Image, Node, Pull
 from ctrlkit.model import MergePatch, Unstructured
 from ctrlkit.model.kinds import EVENTS, PODS, SECRETS
 from tests.bitcoin.memory import MemoryNodes
+from tests.bitcoin.specs import mistakes
 from tests.operate.symptoms import missing
 
 NETWORKS = BITCOIN_NETWORKS.of(Unstructured)
@@ -58,6 +59,12 @@ async def test_an_image_that_cannot_be_pulled_stops_the_rollout_at_the_first_nod
         printed = told(world)
         assert missing("Nodes of a bitcoin network do not run", printed) == []
         assert missing("A rollout does not go on", printed) == []
+
+
+def test_values_of_another_type_are_refused_in_the_words_of_the_server() -> None:
+    """No rule of ours is asked before the types are right."""
+    answers = "\n".join(line for mistake in mistakes() for line in mistake.answer)
+    assert missing("A value of a bitcoin network is of the wrong type", answers) == []
 
 
 async def test_nodes_that_are_cut_off_from_each_other_are_told() -> None:

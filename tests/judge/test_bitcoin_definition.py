@@ -16,12 +16,25 @@ from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
 from ctrlkit.client import Client
 from ctrlkit.crd import definition_of
-from ctrlkit.errors import ApiError
+from ctrlkit.errors import ApiError, BadRequest, Invalid
 from ctrlkit.fakes import ControlPlane
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.world.definitions import apply_definition, established
-from ctrlkit.model import AnyResource, MergePatch
-from tests.bitcoin.specs import CHANGES, GOOD_CHANGES, NAMES, NETWORKS, RIGHT, WRONG, Spec, causes_of, network
+from ctrlkit.model import Action, AnyResource, MergePatch, Unstructured, Verb
+from tests.bitcoin.specs import (
+    AS_KUBECTL,
+    CHANGES,
+    GOOD_CHANGES,
+    NAMES,
+    NETWORKS,
+    RIGHT,
+    WRONG,
+    Spec,
+    causes_of,
+    mistakes,
+    network,
+    read_by_a_person,
+)
 
 pytestmark = [pytest.mark.judge, pytest.mark.real_time, pytest.mark.timeout(600)]
 DEFINITION = definition_of(BITCOIN_NETWORKS, BITCOIN_NETWORKS_V1)
@@ -65,6 +78,19 @@ async def test_right_and_wrong_specs_are_answered_as_by_a_real_server(servers: t
     for spec, patch in (*made, *changed):
         theirs, ours = [await answer(server, spec, patch) for server in servers]
         assert ours == theirs, (spec, patch)
+
+
+async def test_likely_mistakes_are_answered_as_written_down(servers: tuple[Client, Client]) -> None:
+    """Every one of tests/bitcoin/mistakes.txt, as kubectl applies it, at both versions of the kind."""
+    for mistake in mistakes():
+        resource = NETWORKS if mistake.version == "v2" else BITCOIN_NETWORKS_V1.of(Unstructured)
+        for server in servers:
+            action = Action(
+                verb=Verb.CREATE, resource=resource, namespace="default", body=mistake.network(), options=AS_KUBECTL
+            )
+            with pytest.raises((Invalid, BadRequest)) as refused:
+                await server.transport.do(action)
+            assert read_by_a_person(refused.value) == mistake.answer, mistake
 
 
 async def named(client: Client, metadata: dict[str, str]) -> Any:

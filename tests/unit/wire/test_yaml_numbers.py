@@ -55,6 +55,13 @@ def test_a_number_is_read_and_never_printed_as_text(text: str, number: float) ->
     assert to_yaml({"a": text}) == f'a: "{text}"\n'.encode()
 
 
+@pytest.mark.parametrize(("text", "number"), {"30.0": 30, "1e9": 10**9, "-4.": -4, "2.5": 2.5, "1e20": 1e20}.items())
+def test_a_number_without_a_fraction_is_an_integer(text: str, number: float) -> None:
+    """As on a server, for which YAML is turned into JSON: `version: 30.0` of a spec is the integer 30."""
+    (read,) = read_yaml(f"a: {text}".encode()).values()
+    assert (read, type(read)) == (number, type(number))
+
+
 @pytest.mark.parametrize("text", TEXTS)
 def test_what_only_looks_like_a_number_is_a_text(text: str) -> None:
     """Though other readers of YAML may think otherwise."""
