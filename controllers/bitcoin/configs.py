@@ -12,7 +12,6 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
 
 from ctrlkit.bitcoin.layout import conf_key, config_in, config_secret
 from ctrlkit.bitcoin.names import config_name
@@ -21,11 +20,10 @@ from ctrlkit.bitcoin.objects import SECRETS, Secret
 from ctrlkit.bitcoin.owned import Blocked, CreationFailed, owner_problem
 from ctrlkit.bitcoin.reasons import Reason, Trouble
 from ctrlkit.bitcoin.rotation import ConfigState
+from ctrlkit.bitcoin.texts import shown
 from ctrlkit.client import Client
 from ctrlkit.errors import ApiError, NotFound
 from ctrlkit.model import ObjectKey, ObjectMeta, OnConflict
-
-_WORDS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class ConfigStore:
             after = await self._client.apply(SECRETS, key, body, on_conflict=OnConflict.FORCE)
         except ApiError as error:
             self.reread(network.metadata.key)
-            fact = f"secret {name} could not be written: {error.message[:_WORDS_MAX]}"
+            fact = f"secret {name} could not be written: {shown(error.message)}"
             raise CreationFailed(network, Trouble(Reason.CREATION_ERROR, fact), str(error)) from error
         self._read[network.metadata.key] = _Read(network.metadata.uid, after, state, after.data or {})
         if secret is None:

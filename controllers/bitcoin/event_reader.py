@@ -2,7 +2,7 @@
 Reads the Events of the few objects that do not say themselves why they do not go on.
 
     EVENTS_AFTER_S after they are first wanted, and every EVENTS_AGAIN_S for as long as they are; one list for each
-    object, of EVENTS_OBJECTS_MAX objects of a network at most
+    object, of EVENTS_OBJECTS_MAX objects of a network at most: those that were not read yet, or longest ago
 
 In between, and for an object whose Events may not be listed, there is what was read before, or nothing.
 """
@@ -33,6 +33,7 @@ EVENTS_OBJECTS_MAX: Final = 5
 class _Remembered:
     due_at: float
     events: dict[Involved, Sequence[Event]] = field(default_factory=dict)
+    """The object that was read longest ago comes first."""
 
 
 class EventReader:
@@ -48,13 +49,16 @@ class EventReader:
 
     async def read(self, network: ObjectKey, wanted: Iterable[Involved]) -> tuple[Event, ...]:
         """Return the Events of objects in a network's namespace, as they are known by now."""
-        objects = list(dict.fromkeys(wanted))[:EVENTS_OBJECTS_MAX]
+        objects = dict.fromkeys(wanted)
         if not objects:
             self.forget(network)
             return ()
         known = self._networks.setdefault(network, _Remembered(clock.monotonic() + EVENTS_AFTER_S))
         if clock.monotonic() >= known.due_at:
-            known.events = {one: await self._list(network.namespace, one) for one in objects}
+            unread = [one for one in objects if one not in known.events]
+            turn = (unread + [one for one in known.events if one in objects])[:EVENTS_OBJECTS_MAX]
+            others = {one: events for one, events in known.events.items() if one in objects and one not in turn}
+            known.events = others | {one: await self._list(network.namespace, one) for one in turn}
             known.due_at = clock.monotonic() + EVENTS_AGAIN_S
         return tuple(event for one in objects for event in known.events.get(one, ()))
 

@@ -43,6 +43,7 @@ from ctrlkit.bitcoin.objects import (
     StatefulSet,
 )
 from ctrlkit.bitcoin.reasons import Reason, Trouble
+from ctrlkit.bitcoin.texts import shown
 from ctrlkit.bounded import BoundedDict
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client, Propagation
@@ -65,9 +66,6 @@ FINALIZER: Final = f"{GROUP}/orphan"
 
 GROW_RETRY_S: Final = 600.0
 """Seconds until a claim that the server did not let grow is asked for again."""
-
-_WORDS_MAX: Final = 300
-"""How much of the server's words is told."""
 
 _RESIZE_ERRORS: Final = ("ControllerResizeError", "NodeResizeError")
 
@@ -190,7 +188,7 @@ class OwnedObjects:
         try:
             result, after = await self._applier.apply(resource, body, current=current)
         except (BadRequest, Forbidden, Invalid) as error:
-            return current, f"{what} could not be changed: {_words(error)}"
+            return current, f"{what} could not be changed: {shown(error.message)}"
         if result is Convergence.UNCHANGED:
             return current, ""
         changed = msgspec.convert(after, resource.type)
@@ -212,7 +210,7 @@ class OwnedObjects:
         try:
             _, after = await self._applier.apply(resource, body, current=None)
         except ApiError as error:
-            fact = f"{what} could not be created: {_words(error)}"
+            fact = f"{what} could not be created: {shown(error.message)}"
             raise CreationFailed(network, Trouble(Reason.CREATION_ERROR, fact), str(error)) from error
         self._remember(resource, body)
         self._tell(network, f"Created{resource.kind}", f"created {what}")
@@ -277,7 +275,7 @@ class OwnedObjects:
         except NotFound:
             return ""
         except (BadRequest, Forbidden, Invalid) as error:
-            refused = f"claim {claim.metadata.name} cannot have {size}: {_words(error)}"
+            refused = f"claim {claim.metadata.name} cannot have {size}: {shown(error.message)}"
             self._stuck.put(claim.metadata.uid, (size, monotonic() + GROW_RETRY_S, refused))
             return refused
         return ""
@@ -405,7 +403,7 @@ def _bound(claims: Iterable[Claim], labels: Mapping[str, str]) -> Iterator[Claim
 def _failure_to_grow(claim: Claim) -> str:
     for condition in claim.status.conditions or ():
         if condition.type in _RESIZE_ERRORS and condition.status == "True":
-            return f"claim {claim.metadata.name} does not grow: {condition.message[:_WORDS_MAX] or condition.reason}"
+            return f"claim {claim.metadata.name} does not grow: {shown(condition.message) or condition.reason}"
     return ""
 
 
@@ -445,7 +443,3 @@ def _key(body: Plain) -> ObjectKey:
 def _digest(body: Plain) -> str:
     """Of all but the replicas, whose changes are told apart."""
     return digest(body["spec"] | {"replicas": None})
-
-
-def _words(error: ApiError) -> str:
-    return error.message[:_WORDS_MAX]

@@ -480,6 +480,28 @@ async def test_events_are_read_seldom_and_of_few_objects() -> None:
         assert reader.again_s(NETWORK) is None
 
 
+async def test_events_of_each_object_are_read_in_its_turn() -> None:
+    """Those of a sixth pod too, without more calls; what is known of others stays, and what is wanted no more goes."""
+    wanted = [Involved(kind="Pod", name=f"net-sts-{i}", uid=str(i)) for i in range(7)]
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}
+    async with World(namespace) as world:
+        for one in wanted:
+            about = {"kind": "Pod", "name": one.name, "namespace": "demo", "uid": one.uid}
+            metadata = {"name": one.name, "namespace": "demo"}
+            world.tracker.create(EVENTS, {"metadata": metadata, "involvedObject": about, "reason": "FailedMount"})
+        reader = EventReader(world.manage(lambda _: ()).client)
+        known: list[list[str]] = []
+        await reader.read(NETWORK, wanted)
+        for after_s in (EVENTS_AFTER_S, EVENTS_AGAIN_S, EVENTS_AGAIN_S):
+            await world.advance(after_s)
+            world.clientset.clear_actions()
+            known.append([event.metadata.name for event in await reader.read(NETWORK, wanted)])
+            assert len(world.clientset.actions) == EVENTS_OBJECTS_MAX
+        names = [one.name for one in wanted]
+        assert known == [names[:EVENTS_OBJECTS_MAX], names, names]
+        assert [event.metadata.name for event in await reader.read(NETWORK, wanted[6:])] == names[6:]
+
+
 async def test_events_that_may_not_be_read_are_none() -> None:
     """A role of an older installation costs an explanation, and no pass."""
     async with World(rbac=True, acting_as="nobody") as world:
