@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 _CHANCE = random.Random()
 _formatted: list[tuple[datetime | None, str]] = [(None, "")]
@@ -48,10 +49,11 @@ def is_in_task() -> bool:
 def now() -> datetime:
     """Return the wall time in UTC: that of the loop where it keeps one (virtual time), else the machine's."""
     try:
-        wall_now: Callable[[], datetime] | None = getattr(asyncio.get_running_loop(), "wall_now", None)
-    except RuntimeError:  # no loop runs here: plain synchronous code
-        wall_now = None
-    return datetime.fromtimestamp(time.time(), tz=UTC) if wall_now is None else wall_now()
+        loop: Any = asyncio.get_running_loop()
+        wall_now: Callable[[], datetime] = loop.wall_now
+    except (RuntimeError, AttributeError):  # plain synchronous code, and loops on real time
+        return datetime.fromtimestamp(time.time(), tz=UTC)
+    return wall_now()
 
 
 def random_source() -> random.Random:

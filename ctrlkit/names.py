@@ -20,6 +20,7 @@ LABEL_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
 """A label of RFC 1035, which begins with a letter; its length apart, too."""
 LABEL_MAX: Final = 63
 SUBDOMAIN_MAX: Final = 253
+_SUBDOMAIN: Final = re.compile(SUBDOMAIN)
 KUBERNETES_GROUPS: Final = ("k8s.io", "kubernetes.io")
 """The domains of the Kubernetes project, whose API groups are its own."""
 PROGRAM_MAX: Final = 40
@@ -69,7 +70,7 @@ def is_subdomain(name: str) -> bool:
     >>> is_subdomain("greeter.example.com"), is_subdomain("Bad Name"), is_subdomain("a..b")
     (True, False, False)
     """
-    return len(name) <= SUBDOMAIN_MAX and re.fullmatch(SUBDOMAIN, name) is not None
+    return len(name) <= SUBDOMAIN_MAX and _SUBDOMAIN.fullmatch(name) is not None
 
 
 def is_kubernetes_group(group: str) -> bool:

@@ -126,6 +126,8 @@ def _applied(resource: AnyResource, key: ObjectKey, fields: object) -> dict[str,
 
 def _is_partial(resource: AnyResource, body: Any) -> bool:
     """Whether an object was decoded to some of its fields."""
+    if isinstance(body, dict):
+        return False
     kind = type(body)
     if is_model(kind):
         return kind is resource.type and kind.model_config.get("extra") != "allow"

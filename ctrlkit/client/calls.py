@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Generic, TypeVar, cast
 
-from ctrlkit.client.spans import call_span
+from ctrlkit.client.spans import call_span, is_traced
 from ctrlkit.client.writes import note
 from ctrlkit.clock import monotonic
 from ctrlkit.errors import ApiError, CtrlkitError, DecodeError
@@ -56,10 +56,10 @@ class Calls:
 
     def codec(self, resource: Resource[T]) -> Codec[T]:
         """The resource's codec."""
-        found = self._codecs.get(resource)
+        found: Codec[T] | None = self._codecs.get(resource)
         if found is None:
             found = self._codecs[resource] = Codec(resource)
-        return cast("Codec[T]", found)
+        return found
 
     async def do(self, action: Action) -> bytes:
         """
@@ -89,8 +89,15 @@ class Calls:
 
     async def _answer(self, action: Action) -> Answer:
         check_action(action)
-        with Attempting(action), call_span(action):
-            answer = check_answer(action, await self._transport.do(action))
+        try:
+            if not is_traced():
+                answer = check_answer(action, await self._transport.do(action))
+            else:
+                with call_span(action):
+                    answer = check_answer(action, await self._transport.do(action))
+        except (ApiError, asyncio.CancelledError) as error:
+            tell_attempt(action, error)
+            raise
         if not self._is_dry_run:
             note(action, answer, server=self._transport)
         return answer
@@ -146,10 +153,16 @@ class Attempting:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, ApiError):
-            error.attempted = error.attempted or str(self._action)
-        elif isinstance(error, asyncio.CancelledError):
-            error.add_note(f"{_IN_FLIGHT}{self._action}")
+        if error is not None:
+            tell_attempt(self._action, error)
+
+
+def tell_attempt(action: Action, error: BaseException) -> None:
+    """Write on an error what was attempted, as Attempting does."""
+    if isinstance(error, ApiError):
+        error.attempted = error.attempted or str(action)
+    elif isinstance(error, asyncio.CancelledError):
+        error.add_note(f"{_IN_FLIGHT}{action}")
 
 
 def call_in_flight(error: asyncio.CancelledError) -> str:

@@ -29,6 +29,11 @@ def tracer() -> Tracer | None:
     return made
 
 
+def is_traced() -> bool:
+    """Whether the program may trace: it has imported what it would do that with."""
+    return "opentelemetry.trace" in sys.modules
+
+
 def call_span(action: Action) -> AbstractContextManager[Span | None]:
     """
     A span around one call, below the span in which it is made, such as a reconcile's.

@@ -93,6 +93,6 @@ def _write(action: Action, meta: ObjectMeta, uid: str, server: object) -> Write:
         labels=meta.labels or {},
         owner_references=meta.owner_references or (),
         server=server,
-        verb=action.verb.value,
+        verb=str(action.verb),
         subresource=action.subresource,
     )

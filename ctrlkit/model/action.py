@@ -22,6 +22,9 @@ from ctrlkit.model.resource import AnyResource
 class Verb(StrEnum):
     """The verb of a call, as in RBAC."""
 
+    writes: bool
+    """Whether the verb changes state."""
+
     GET = "get"
     LIST = "list"
     WATCH = "watch"
@@ -31,10 +34,8 @@ class Verb(StrEnum):
     DELETE = "delete"
     DELETE_COLLECTION = "deletecollection"
 
-    @property
-    def writes(self) -> bool:
-        """Whether the verb changes state."""
-        return self not in (Verb.GET, Verb.LIST, Verb.WATCH)
+    def __init__(self, name: str) -> None:
+        self.writes = name not in ("get", "list", "watch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

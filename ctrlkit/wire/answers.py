@@ -26,6 +26,7 @@ write nobody knows whether it was carried out.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple, Self
@@ -235,9 +236,11 @@ def check_answer(action: Action, data: bytes) -> Answer:
 
     Errors  ApiError for a Status of failure; DecodeError for what was not asked for.
     """
-    question = Question.about(action.resource, action.verb, action.subresource, attempted=action)
+    question = _question(action.resource, action.verb, action.subresource)
     head, fault = read_head(data)
-    came = question.accept(head, data)
+    came = question.form.classify(head)
+    if came is AnswerKind.FAILURE or came not in ACCEPTED[question.want]:
+        came = question._replace(attempted=action).accept(head, data)
     if came in (AnswerKind.OBJECT, AnswerKind.METADATA) and question.want is not Expected.OTHER_FORM:
         if head.metadata is None:
             raise DecodeError(f"{action}: what came is a {head.kind} without metadata; {question.next_step}")
@@ -251,6 +254,11 @@ def check_answer(action: Action, data: bytes) -> Answer:
         return Answer(head, data)
     told = DecodeError(f"{action}: the {head.kind} that came cannot be read: {explain(fault)}; correct the object")
     return Answer(head, data, told)
+
+
+@functools.lru_cache(maxsize=1024)
+def _question(resource: AnyResource, verb: Verb, subresource: str) -> Question:
+    return Question.about(resource, verb, subresource)
 
 
 def _is_about(action: Action, metadata: ObjectMeta) -> bool:

@@ -95,8 +95,8 @@ class Codec(Generic[T]):
         self._lists, self._watches = ListAnswers(resource), WatchAnswers(resource)
         python_type: Any = resource.type
         if isinstance(python_type, type) and issubclass(python_type, Unstructured):
-            self._of_object = self._guarded(lambda data: self._whole(_DICT.decode(data)))
-            self._of_line = self._guarded(lambda line: self._whole(_LINE_DICT.decode(line).object))
+            self._of_object = self._whole(_DICT.decode)
+            self._of_line = self._whole(lambda line: _LINE_DICT.decode(line).object)
             self._dict_like = True
             return
         if is_model(python_type):
@@ -275,11 +275,21 @@ class Codec(Generic[T]):
             f"decode {self.resource}: an object without a name; is this an API server?", version=meta.resource_version
         )
 
-    def _whole(self, value: dict[str, Any]) -> T:
+    def _whole(self, read: Callable[[bytes], dict[str, Any]]) -> Callable[[bytes], T]:
         """Items of lists come without kind and apiVersion, so that they are put back here."""
-        if "kind" not in value:
-            value = {"apiVersion": self.resource.api_version, "kind": self.resource.kind, **value}
-        return cast(T, cast(Any, self.resource.type)(value))
+        resource, python_type = self.resource, cast(Any, self.resource.type)
+
+        def decode_whole(data: bytes) -> T:
+            try:
+                value = read(data)
+            except UNREADABLE as error:
+                raise self._unreadable(_name_in(data), error) from error
+            if "kind" not in value:
+                value = {"apiVersion": resource.api_version, "kind": resource.kind, **value}
+            whole: T = python_type(value)
+            return whole
+
+        return decode_whole
 
     def _guarded(
         self, decode: Callable[[bytes], T], *, fact_of: Callable[[Exception], str] = explain

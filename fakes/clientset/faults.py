@@ -218,10 +218,6 @@ class Faults:
 
     # ---- all of them ------------------------------------------------------------------------------------------------
 
-    def __bool__(self) -> bool:
-        """Whether there are active faults."""
-        return bool(self._faults)
-
     def active(self) -> tuple[str, ...]:
         """Describe the active faults."""
         return tuple(str(fault) for fault in self._faults)

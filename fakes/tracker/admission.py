@@ -97,26 +97,28 @@ class Plugin(NamedTuple):
     """Kinds of which the plug-in needs an object to have anything to do; none: it always has."""
 
 
+Steps = tuple[tuple[Plugin, Callable[..., Any]], ...]
+"""Plug-ins, each with what it does about a request."""
+
+
 class Chain:
     """Plug-ins in the order in which a request passes them."""
 
     def __init__(self, *plugins: Plugin) -> None:
         self.plugins: tuple[Plugin, ...] = plugins
-        self._steps: dict[tuple[frozenset[str], Identity | None], tuple[tuple[Plugin, str], ...]] = {}
+        self._find = functools.lru_cache(maxsize=1024)(self._steps)
 
-    def steps(self, core: Core, identity: Identity | None) -> list[tuple[Plugin, Callable[..., Any]]]:
+    def steps(self, core: Core, identity: Identity | None) -> Steps:
         """Return the plug-ins that are on and have work with a kind, None for no object, each with what it does."""
-        steps = self._steps.get((core.plugins, identity))
-        if steps is None:
-            on = [plugin for plugin in self.plugins if plugin.name in core.plugins]
-            places = [(plugin, plugin.of_all or plugin.of_kinds.get(identity or ("", ""), "")) for plugin in on]
-            steps = self._steps[core.plugins, identity] = tuple(step for step in places if step[1])
-        there = core.store.populated
-        return [
+        return self._find(core.plugins, core.store.populated, identity)
+
+    def _steps(self, on: frozenset[str], there: frozenset[Identity], identity: Identity | None) -> Steps:
+        places = [(plugin, plugin.of_all or plugin.of_kinds.get(identity or ("", ""), "")) for plugin in self.plugins]
+        return tuple(
             (plugin, _function(place))
-            for plugin, place in steps
-            if not plugin.needs or not plugin.needs.isdisjoint(there)
-        ]
+            for plugin, place in places
+            if place and plugin.name in on and (not plugin.needs or not plugin.needs.isdisjoint(there))
+        )
 
     def sees_all(self, core: Core) -> bool:
         """Whether one that looks at all requests has anything to do."""

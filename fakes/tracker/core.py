@@ -15,7 +15,7 @@ from ctrlkit.fakes.tracker.runtime import PodRuntime
 from ctrlkit.fakes.tracker.schema.typed import untyped
 from ctrlkit.fakes.tracker.store import Collection, Store, Stored, encode_tail
 from ctrlkit.fakes.tracker.tokens import Issuer
-from ctrlkit.model import AnyResource, ObjectKey
+from ctrlkit.model import Action, AnyResource, ObjectKey
 
 _GROUP = "admissionregistration.k8s.io"
 _CONFIGURATIONS = frozenset({(_GROUP, "mutatingwebhookconfigurations"), (_GROUP, "validatingwebhookconfigurations")})
@@ -38,6 +38,8 @@ class Core:
         """Who may do what; None: everybody may do everything."""
         self.known_forms: dict[tuple[Any, ...], dict[str, Any]] = {}
         """What became of the first usual object of each form (verbs/usual.py)."""
+        self.last: tuple[Stored, Action, bytes] | None = None
+        """The newest write, where it made an object that may be made again, and what was sent (verbs/again.py)."""
         self.runtime: PodRuntime | None = None
         """What runs the pods, and answers for their logs, commands and ports."""
 

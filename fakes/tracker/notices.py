@@ -23,6 +23,11 @@ def notice(text: str) -> None:
         notices.told.append(text)
 
 
+def is_noticed() -> bool:
+    """Whether somebody collects warnings."""
+    return _notices.get() is not None
+
+
 def notice_if_read(text: str) -> None:
     """Do the same once the body has been read; an answer that it does not fit its type has no such warning."""
     notices = _notices.get()

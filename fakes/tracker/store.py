@@ -330,7 +330,7 @@ class Store:
         self.version: int = begins_at
         self._floor = begins_at
         self._collections: dict[Identity, Collection] = {}
-        self.populated: set[Identity] = set()
+        self.populated: frozenset[Identity] = frozenset()
         """The kinds that have objects."""
         self._begun: dict[Identity, None] = {}
         self._followers: list[Callable[[Identity], None]] = []
@@ -393,7 +393,8 @@ class Store:
             return stored
         self.version = version
         self.writes.append(Write(version, collection.name, key, "created" if before is None else "updated"))
-        self.populated.add(identity)
+        if identity not in self.populated:
+            self.populated |= {identity}
         if identity not in self._begun:
             self._begun[identity] = None
             for follower in self._followers:
@@ -448,13 +449,13 @@ class Store:
         collection.put(Change(self.version, key, before, None))
         self.writes.append(Write(self.version, collection.name, key, "deleted"))
         if not len(collection):
-            self.populated.discard(identity)
+            self.populated -= {identity}
         return before
 
     def drop(self, identity: Identity) -> None:
         """Close the collection of a kind and drop it with its history."""
         self.keep_promises()
-        self.populated.discard(identity)
+        self.populated -= {identity}
         collection = self._collections.pop(identity, None)
         if collection is not None:
             collection.close()

@@ -276,7 +276,10 @@ class Tracker:
 
     def writes(self, after: int) -> list[Write]:
         """Return what was written after a version, oldest first: as far back as some thousands of writes."""
-        newest_first = itertools.takewhile(lambda write: write.version > after, reversed(self._core.store.writes))
+        writes = self._core.store.writes
+        if writes and writes[-1].version == after + 1:
+            return [writes[-1]]
+        newest_first = itertools.takewhile(lambda write: write.version > after, reversed(writes))
         return list(newest_first)[::-1]
 
     def on_first_object(self, follower: Callable[[Identity], None]) -> Callable[[], None]:

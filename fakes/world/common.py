@@ -587,7 +587,7 @@ class CommonWorld:
 
         self._runtime = await self._exits.enter_async_context(ImageRuntime(images=self._images))
         self.tracker.run_pods_with(self._runtime)
-        transport = PartTransport(ClusterTransport(self.tracker, self.trace), self.trace)
+        transport = ClusterTransport(self.tracker, self.trace)
         kinds = [kind.of(Unstructured) for kind in self._kinds]
         client, server = Client(transport, field_manager="cluster"), self.tracker.registry.release
         cluster = Cluster(

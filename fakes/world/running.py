@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Protocol, Self, TypeVar
@@ -84,13 +84,6 @@ class PartTransport:
                 self._note(action, made=any(change.how == "created" for change in changes), answer=answer)
             if error is not None or action.verb.writes:
                 self._trace.called(write_of(action), error, changes=tuple(changes))
-
-    def promise(self, resource: AnyResource, key: ObjectKey, body: Body[T], facts: T, *, options: Options) -> bool:
-        """Create an Event of which the body is made when somebody looks at it; False: it is to be created now."""
-        server = self._server
-        if self._is_cut or self.faults or not isinstance(server, ClusterTransport):
-            return False
-        return server.promise(resource, key, body, facts, options=options)
 
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
@@ -175,41 +168,43 @@ class PartTransport:
             raise Unreachable("the part that calls has crashed")
 
 
-class ClusterTransport:
+class ClusterTransport(PartTransport):
     """The way of the cluster's own loops to the server: neither faults nor a record of calls are in it."""
 
-    streams_lists: bool = False
-
     def __init__(self, tracker: Tracker, trace: Trace) -> None:
+        super().__init__(tracker, trace)
+        self.streams_lists = False
         self._tracker = tracker
-        self._trace = trace
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
-        return await note_changes(self._trace, action, self._tracker.do)  # the client has copied the body
+        if self._is_cut:
+            self._check()
+        error: CtrlkitError | None = None
+        skew = SKEW.set(None)  # the server has a clock of its own
+        self._trace.catch_up()
+        try:
+            return await self._tracker.do(action)  # the client has copied the body
+        except CtrlkitError as caught:
+            error = caught
+            raise
+        finally:
+            SKEW.reset(skew)
+            if error is not None or action.verb.writes:
+                self._trace.called(write_of(action), error, changes=self._trace.changes_of_call())
 
     def promise(self, resource: AnyResource, key: ObjectKey, body: Body[T], facts: T, *, options: Options) -> bool:
-        """Create an Event as `PartTransport.promise` does."""
+        """Create an Event of which the body is made when somebody looks at it; False: it is to be created now."""
+        if self._is_cut:
+            return False
+        skew = SKEW.set(None)  # as in `do`
         self._trace.catch_up()
-        skew = SKEW.set(None)  # the server has a clock of its own
         made = self._tracker.promise(resource, key, body, facts, options=options)
         SKEW.reset(skew)
         if made is None:
             return False
         self._trace.promised(Write(Verb.CREATE, plain_kind(resource), str(key)), made)
         return True
-
-    def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
-        """Open a watch (Transport)."""
-        return self._tracker.watch(action)
-
-    def read(self, action: Action) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """Open a log (StreamTransport)."""
-        return self._tracker.read(action)
-
-    def connect(self, action: Action, protocols: Sequence[str]) -> AbstractAsyncContextManager[Connection]:
-        """Open a connection with channels (StreamTransport)."""
-        return self._tracker.connect(action, protocols)
 
 
 class TestClientTransport:

@@ -192,7 +192,7 @@ class Trace:
         by = changes[0].by if changes else caller()
         versions = tuple([change.version for change in changes])
         told = _short(f"{type(error).__name__}: {error}") if error else ""
-        self._entries.append(Called(_now(), by, write, versions, told))
+        self._entries.append(Called(changes[0].at_s if changes else _now(), by, write, versions, told))
         if changes:
             kind = str(write.resource)
             for change in changes:
@@ -254,7 +254,7 @@ class Trace:
             return
         error = "" if verdict.error is None else _short(describe(verdict.error))
         next_s = verdict.delay_s if verdict.result is Result.REQUEUE_AFTER else 0.0
-        self._entries.append(Ended(_now(), by, run, verdict.result.value, error, next_s))
+        self._entries.append(Ended(_now(), by, run, str(verdict.result), error, next_s))
 
     def note(self, text: str) -> None:
         """Add an act of the test that is neither a call nor a change."""
@@ -263,8 +263,7 @@ class Trace:
 
     def _note_left_undone(self, changes: Iterable[Changed]) -> None:
         for change in changes:
-            does = self._left_undone.of(change.resource) if change.how == "created" else ""
-            if does:
+            if change.how == "created" and (does := self._left_undone.of(change.resource)):
                 text = f"no loop of {change.resource} runs here: a cluster {does}; see docs/simulated.md"
                 self._entries.append(Noted(change.at_s, CLUSTER, text))
 

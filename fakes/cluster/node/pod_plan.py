@@ -29,7 +29,7 @@ class Role(Enum):
     @property
     def field(self) -> str:
         """The field of a pod's spec that declares such containers."""
-        return "initContainers" if self is Role.SIDECAR else self.value
+        return "initContainers" if self is Role.SIDECAR else str(self._value_)
 
 
 class ProbeKind(Enum):

@@ -105,7 +105,7 @@ def updated(metadata: Plain, current: Plain) -> dict[str, Any]:
     kept = (*_KEPT_ON_UPDATE, "generation", "resourceVersion", "managedFields")
     theirs = clean(metadata)
     merged = {name: value for name, value in theirs.items() if name not in kept and name not in _SET_BY_SERVER}
-    merged.update((name, current[name]) for name in kept if name in current)
+    merged |= {name: current[name] for name in kept if name in current}
     if "deletionTimestamp" not in current and "deletionTimestamp" in theirs:
         merged["deletionTimestamp"] = theirs["deletionTimestamp"]  # refused later, as is the next
     if "deletionGracePeriodSeconds" in theirs:

@@ -134,6 +134,9 @@ class Strategy:
     is_usual: Callable[[Object], bool] | None = None
     """Whether a new object breaks no rule, and is stored as it was sent, but for what follows from the names in it."""
 
+    is_repeated: bool = False
+    """Whether objects that are created of one body, one after the other, differ in nothing but their name and uid."""
+
     # What is made of an object, in the order of the calls.
     defaults: Callable[[Plain], None] = _nothing
     """Fills in fields, status and metadata apart."""

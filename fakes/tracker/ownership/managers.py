@@ -43,7 +43,7 @@ def make_entry(
     manager: str, operation: Operation, api_version: str, fields: FieldSet, *, subresource: str, time: str
 ) -> Entry:
     """The entry of a manager that owns fields; `time` is "" where the server notes none."""
-    entry: Entry = {"manager": str(manager) or "unknown", "operation": operation.value, "apiVersion": api_version}
+    entry: Entry = {"manager": str(manager) or "unknown", "operation": str(operation), "apiVersion": api_version}
     if time:
         entry["time"] = time
     entry["fieldsType"] = "FieldsV1"

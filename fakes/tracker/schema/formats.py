@@ -95,7 +95,7 @@ def label_key(text: str) -> Complaints:
         complaints.append("name part must be non-empty")
     elif len(name.encode(errors="replace")) > 63:
         complaints.append("name part must be no more than 63 bytes")
-    if not re.fullmatch(_NAME, name):
+    if not _compiled(_NAME).fullmatch(name):
         complaints.append(_NAME_TEXT)
     return tuple(complaints)
 
@@ -115,7 +115,7 @@ def subdomain(text: str) -> Complaints:
 @remembered
 def dns_label(text: str) -> Complaints:
     """A name without dots, as those of containers, volumes and namespaces."""
-    is_dotted = re.fullmatch(SUBDOMAIN, text) is not None
+    is_dotted = _compiled(SUBDOMAIN).fullmatch(text) is not None
     return _checked(text, LABEL_MAX, LABEL, _DOTS_TEXT if is_dotted else _LABEL_TEXT)
 
 
@@ -252,6 +252,9 @@ def ip_address_warning(text: str) -> str:
     return "" if plain == text else f'IPv6 address "{text}" should be in RFC 5952 canonical format ("{plain}")'
 
 
+_compiled = functools.cache(re.compile)
+
+
 def _checked(text: str, longest: int, pattern: str, complaint: str, *, unit: str = "characters") -> Complaints:
     complaints = (f"must be no more than {longest} {unit}",) if len(text.encode(errors="replace")) > longest else ()
-    return complaints if re.fullmatch(pattern, text) else (*complaints, complaint)
+    return complaints if _compiled(pattern).fullmatch(text) else (*complaints, complaint)

@@ -28,6 +28,7 @@ Path = tuple[Any, Any] | None
 
 _SCALARS: Mapping[str, type] = {"s": str, "b": bool}
 _INTEGERS = {"i32": range(-(2**31), 2**31), "i64": range(-(2**63), 2**63)}
+_NO_INTEGERS = range(0)
 _SCHEMA_FIELDS = {
     "items": Field("schema or list"),
     "additionalItems": Field("schema or bool"),
@@ -239,13 +240,13 @@ class _EmbeddedStep(str):
 
 class _Field:
     """
-    One field of a type: values of type `scalar` need no reading; `keeps` says that empty values are kept.
+    One field of a type: a value of type `scalar` or in `integers` needs no reading; `keeps`: empty values are kept.
 
     `nulls` says that an empty list or map is shown as null, as the server shows what it has read from its storage.
     `struct` is the type of its values, if that is described.
     """
 
-    __slots__ = ("_zero", "keeps", "nulls", "read", "scalar", "step", "struct")
+    __slots__ = ("_zero", "integers", "keeps", "nulls", "read", "scalar", "step", "struct")
 
     def __init__(self, types: Types, field: Field, name: str = "") -> None:
         word = field.word
@@ -257,8 +258,10 @@ class _Field:
         )
         self.nulls = False
         self.scalar = _SCALARS.get(word)
+        self.integers = _INTEGERS.get(word, _NO_INTEGERS)
         self.read = _reader(types, word, field.go_type)
         if field.off:
+            self.integers = _NO_INTEGERS
             self.keeps, self.scalar, self.read = False, None, _dropping(self.scalar, self.read)
             self.struct = None
 
@@ -302,7 +305,7 @@ class Struct:
             field = fields.get(name)
             if field is None:
                 unknown.append(path_text((path, name)))
-            elif type(inner) is field.scalar:
+            elif type(inner) is field.scalar or (type(inner) is int and inner in field.integers):
                 if inner or field.keeps:
                     kept[name] = inner
             elif field.struct is not None and type(inner) is dict:

@@ -25,8 +25,10 @@ from ctrlkit.fakes.tracker.refusals import (
     plain_failure,
 )
 from ctrlkit.fakes.tracker.rights.authorizer import check_made
+from ctrlkit.fakes.tracker.schema.depth import encode
 from ctrlkit.fakes.tracker.schema.typed import blank_status
 from ctrlkit.fakes.tracker.store import Stored, encode_tail
+from ctrlkit.fakes.tracker.verbs.again import create_again, is_repeatable, remember
 from ctrlkit.fakes.tracker.verbs.usual import create_usual, form_of, learn
 from ctrlkit.model import Action, ObjectKey, Verb
 
@@ -45,12 +47,22 @@ def create(core: Core, served: Strategy, action: Action) -> Stored:
         return _reviewed(core, served, action, body)
     form = form_of(core, served, action)
     if form is None:
-        return make(core, served, action, body)
+        return _made(core, served, action, body)
     admit_new(core, served, action, body)
     stored = create_usual(core, served, action, form)
     if stored is None:
         stored = make(core, served, action, body)
         learn(core, form, body, stored)
+    return stored
+
+
+def _made(core: Core, served: Strategy, action: Action, body: Mapping[str, Any]) -> Stored:
+    """Store a new object; one of the body of the last one is made as that was."""
+    if not is_repeatable(core, served, action, body):
+        return make(core, served, action, body)
+    sent = encode(body)  # before anything is made of it
+    stored = create_again(core, served, action, sent) or make(core, served, action, body)
+    remember(core, action, sent, stored)
     return stored
 
 

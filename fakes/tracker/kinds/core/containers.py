@@ -49,6 +49,7 @@ _NOT_FOR_EPHEMERAL = (
     *PROBES,
     "lifecycle",
 )
+_ID = re.compile("[a-f0-9]{64}")
 _IMAGE_NAME = re.compile(
     r"(?:(?P<domain>(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
     r"(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)/)?"
@@ -99,7 +100,7 @@ def pull_policy(image: str) -> str:
     ('Always', 'IfNotPresent', 'IfNotPresent')
     """
     found = _IMAGE_NAME.fullmatch(image)
-    if found is None or re.fullmatch("[a-f0-9]{64}", image):  # that would be an ID
+    if found is None or _ID.fullmatch(image):  # that would be an ID
         return "IfNotPresent"
     return "Always" if (found["tag"] or ("" if found["digest"] else "latest")) == "latest" else "IfNotPresent"
 

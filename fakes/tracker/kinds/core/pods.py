@@ -192,6 +192,7 @@ def _grace_s(pod: Object, options: Options) -> int:
 
 
 PODS = Strategy(
+    is_repeated=True,
     parts=POD_PARTS,
     selectable_fields=(
         "spec.nodeName",
