@@ -30,7 +30,7 @@ KEPT_BYTES = 128 * 1024 * 1024
 """Size of the objects that the changes of one kind keep, at most; where they are larger, fewer changes are kept."""
 
 LARGE_BYTES = 16 * 1024
-"""Above this size, the parsed form and the watch line of an object are shared, and dropped with its next version."""
+"""Above this size, the watch line of an object is shared by new watches, and dropped with its next version."""
 
 
 OBJECT_BYTES_MAX = 1536 * 1024
@@ -74,9 +74,8 @@ class Stored:
         return line
 
     def forget(self) -> None:
-        """Drop the parsed form and the watch line of a large object that has a newer version."""
-        if len(self.tail) > LARGE_BYTES:
-            self._plain = self._added = None
+        """Drop the parsed form and the watch line of an object that has a newer version."""
+        self._plain = self._added = None
 
     @property
     def plain(self) -> dict[str, Any]:
