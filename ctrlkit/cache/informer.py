@@ -416,9 +416,15 @@ class Informer(Generic[T]):
         """Whether the write was to a collection that this informer watches."""
         if write.resource.identity != self.resource.identity:
             return False
-        servers = {getattr(source, "server", None) for source in self.sources.values()}
-        here = write.server is None or not servers.isdisjoint((None, write.server))
-        return here and bool(self._scopes_of(write.key.namespace))
+        if write.server is not None:
+            for source in self.sources.values():
+                if getattr(source, "server", None) in (None, write.server):
+                    break
+            else:
+                return False
+        if "" in self._reflectors and not self._skipped:
+            return True
+        return bool(self._scopes_of(write.key.namespace))
 
     def _scopes_of(self, namespace: str) -> list[Reflector[T]]:
         """The reflectors that see a namespace; all where none is given, but for what may not be read."""

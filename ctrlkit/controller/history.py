@@ -227,8 +227,8 @@ class History:
             result = verdict.outcome
             where = "" if verdict.error is None else place_of_error(verdict.error)[:CAUSE_MAX]
         past = PastRun(
-            now, result, run.attempt, _cut(run.causes), run.merged, run.waited_s, took_s, seen, _cut(writes), error,
-            next_s, run.id, where,
+            now, result, run.attempt, _cut(run.causes), run.merged, run.waited_s, took_s, seen,
+            _cut(writes) if writes else (), error, next_s, run.id, where,
         )  # fmt: skip
         if verdict is not None:
             self._judge(run.key, past)

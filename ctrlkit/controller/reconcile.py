@@ -224,7 +224,8 @@ class Verdict:
     @property
     def outcome(self) -> str:
         """The result in one word, which tells a time limit from other errors."""
-        return TIMEOUT if isinstance(self.error, ReconcileTimeout) else self.result.value
+        is_late = self.error is not None and isinstance(self.error, ReconcileTimeout)
+        return TIMEOUT if is_late else self.result._value_
 
     @property
     def message(self) -> str:

@@ -73,8 +73,9 @@ class PendingRetries:
 
     def began(self, key: ObjectKey) -> None:
         """A run of a key begins, or is dropped: no retry is pending any more."""
-        self._waiting.pop(key, None)
-        self._errors.pop(key, None)
+        if self._errors:  # it has all that wait
+            self._waiting.pop(key, None)
+            self._errors.pop(key, None)
 
     def failed(self, key: ObjectKey, error: str, reason: WaitReason = WaitReason.RETRY) -> float | None:
         """A run failed; in how many seconds the key runs again, None once all has ended."""

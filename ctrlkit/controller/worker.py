@@ -21,7 +21,7 @@ from typing import Any, Final
 from structlog.contextvars import bind_contextvars
 
 from ctrlkit.client import noting_writes
-from ctrlkit.clock import monotonic, random_source
+from ctrlkit.clock import monotonic, random_source, reader
 from ctrlkit.controller.causes import CauseKind
 from ctrlkit.controller.history import History
 from ctrlkit.controller.observer import Observer, Run
@@ -90,6 +90,8 @@ class Workers:
         self._record_of = record_of
         self._end_with = end_with
         self._stopped = False
+        self._ill: set[ObjectKey] = set()  # failed, or put off, since they went well
+        self._clock, self._chance = monotonic, random_source()
         self._log = logger("controller", controller=enqueuer.controller)
         self._failures = FailureLog(self._log)
 
@@ -102,6 +104,7 @@ class Workers:
         same.
         """
         worker = asyncio.current_task()
+        self._clock, self._chance = reader(), random_source()
         while worker is None or not worker.cancelling():
             try:
                 key = await self._queue.take()
@@ -157,8 +160,7 @@ class Workers:
 
     def release(self, key: ObjectKey) -> None:
         """End the hold of a key: it runs now, or not at all."""
-        hold = self.held.pop(key, None)
-        if hold is not None:
+        if self.held and (hold := self.held.pop(key, None)) is not None:
             hold.cancel()
 
     async def _hold(self, key: ObjectKey) -> None:
@@ -188,7 +190,7 @@ class Workers:
             self._gate.wrote(key, writes)
             if self.observer is not None:
                 self.observer.reconcile_ended(run, verdict)
-            took_s = monotonic() - run.began_at
+            took_s = self._clock() - run.began_at
             if verdict is None:
                 outside.run(self._note_cut_off, run, running.waiting, took_s, writes, seen)
         if verdict is not None:
@@ -198,6 +200,8 @@ class Workers:
         """Count a reconcile, do as its verdict says, and tell of it."""
         self.counters.ended(verdict, took_s=took_s)
         outcome: dict[str, Any] = {"outcome": verdict.outcome}
+        if verdict.error is not None:
+            self._ill.add(run.key)
         message, names = verdict.message, _names(writes)
         owned = self._enqueuer.owned(run.key)
         next_s = self._carry_out(run.key, verdict, message) if owned else None
@@ -209,7 +213,7 @@ class Workers:
         self._tell(run, verdict, message, _facts(run, took_s, outcome, names, seen))
 
     def _begin(self, key: ObjectKey) -> Run:
-        now = monotonic()
+        now = self._clock()
         wanted = self._causes.take(key, now)
         for kind in wanted.kinds:
             self.counters.causes[kind] += 1
@@ -217,8 +221,8 @@ class Workers:
         return Run(
             self._name,
             key,
-            self._retries.attempt(key),
-            f"{random_source().getrandbits(32):08x}",
+            self._retries.attempt(key) if key in self._ill else 1,
+            f"{self._chance.getrandbits(32):08x}",
             wanted.causes,
             wanted.merged,
             now - wanted.since,
@@ -291,6 +295,9 @@ class Workers:
         return next_s
 
     def _forget_failures(self, key: ObjectKey) -> None:
+        if key not in self._ill:
+            return
+        self._ill.discard(key)
         self._retries.forget(key)
         self._failures.forget(key)
 
@@ -361,6 +368,8 @@ def _given_up(verdict: Verdict | None, record: Record[Any] | None) -> Verdict | 
 
 
 def _names(writes: Sequence[Write]) -> list[str]:
+    if not writes:
+        return []
     names = [_name(write) for write in writes[:WRITES_MAX]]
     return names if len(writes) <= WRITES_MAX else [*names, f"and {len(writes) - WRITES_MAX} more"]
 

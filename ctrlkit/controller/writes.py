@@ -87,7 +87,8 @@ class WriteGate:
         if not writes and not self._unseen:
             return
         earlier = self._unseen.pop(key, None)
-        self._drop_overdue()
+        if self._unseen:
+            self._drop_overdue()
         unseen = self._still_unseen((*earlier.writes, *writes) if earlier is not None else writes)
         if unseen:
             self._unseen[key] = _Unseen(unseen, monotonic() + SEEN_WITHIN_S)
@@ -151,12 +152,14 @@ class WriteGate:
             del self._unseen[key]
 
     def _still_unseen(self, writes: Sequence[Write], *, but_in: Sequence[Informer[Any]] = ()) -> tuple[Write, ...]:
-        informers = [(one.resource.identity, one) for one in self._informers if one not in but_in]
+        informers = [one for one in self._informers if one not in but_in] if but_in else self._informers
         unseen = []
         for write in writes:
             kind = write.resource.identity
-            if not all(informer.shows(write) for identity, informer in informers if identity == kind):
-                unseen.append(write)
+            for informer in informers:
+                if informer.resource.identity == kind and not informer.shows(write):
+                    unseen.append(write)
+                    break
         return tuple(unseen)
 
 

@@ -163,7 +163,7 @@ class WorkQueue(ReadyKeys[K]):
         if not self._in_loop:
             self._enter_loop()
         stand = self._takers.append
-        while not self._order.has_next():
+        while not (self._ready and self._order.has_next()):
             if self._closed and not self._ready:
                 raise _closed_error()
             taker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -325,9 +325,10 @@ class WorkQueue(ReadyKeys[K]):
 
     def _ended(self, key: K) -> None:
         super()._ended(key)
-        if self._takers and self._order.has_next():
+        if self._takers and self._ready and self._order.has_next():
             self._wake_taker()
-        self._notice_end()
+        if self._closed:
+            self._notice_end()
 
     def _nothing_to_take(self) -> Exception:
         return _closed_error() if self._closed and not self._ready else asyncio.QueueEmpty()
