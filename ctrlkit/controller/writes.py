@@ -66,6 +66,7 @@ class WriteGate:
 
     def __init__(self, informers: Iterable[Informer[Any]] = (), *, controller: str) -> None:
         self._informers: Counter[Informer[Any]] = Counter(informers)
+        self._watched = self._kinds()
         self._unseen: dict[ObjectKey, _Unseen] = {}
         self._held = 0
         self._holds = 0
@@ -76,22 +77,30 @@ class WriteGate:
     def include(self, informer: Informer[Any]) -> None:
         """The controller watches an informer, perhaps once more."""
         self._informers[informer] += 1
+        self._watched = self._kinds()
 
     def exclude(self, informer: Informer[Any]) -> None:
         """It does so once less; what it wrote there is not waited for if that was the last time."""
         self._informers[informer] -= 1
         self._informers += Counter()  # drops what counts 0
+        self._watched = self._kinds()
 
     def wrote(self, key: ObjectKey, writes: Sequence[Write]) -> None:
-        """A reconcile of this key ended, having written this; what was unseen of earlier ones still is."""
+        """
+        A reconcile of this key ended, having written this; what was unseen of earlier ones still is.
+
+        What is seen by then is found out when the key comes again.
+        """
         if not writes and not self._unseen:
             return
         earlier = self._unseen.pop(key, None)
+        now, watched = monotonic(), self._watched
         if self._unseen:
-            self._drop_overdue()
-        unseen = self._still_unseen((*earlier.writes, *writes) if earlier is not None else writes)
+            self._drop_overdue(now)
+        unseen = () if earlier is None else earlier.writes
+        unseen = (*unseen, *[write for write in writes if write.resource.identity in watched])
         if unseen:
-            self._unseen[key] = _Unseen(unseen, monotonic() + SEEN_WITHIN_S)
+            self._unseen[key] = _Unseen(unseen, now + SEEN_WITHIN_S)
 
     def is_open(self, key: ObjectKey) -> bool:
         """Whether a key may be reconciled now."""
@@ -142,9 +151,11 @@ class WriteGate:
             what = without_numbers(str(names))
             self._failures.say("writes_not_seen", key, what=what, key=str(key), writes=names, within_s=SEEN_WITHIN_S)
 
-    def _drop_overdue(self) -> None:
+    def _kinds(self) -> frozenset[tuple[str, str]]:
+        return frozenset(informer.resource.identity for informer in self._informers)
+
+    def _drop_overdue(self, now: float) -> None:
         """Forget keys that did not come again in time; the oldest are in front."""
-        now = monotonic()
         while self._unseen:
             key, oldest = next(iter(self._unseen.items()))
             if oldest.until > now:

@@ -38,6 +38,7 @@ def _fields(struct: str) -> tuple[tuple[str, str, str], ...]:
     return tuple((name, there, word) for name, there, word in fields)
 
 
+@functools.cache
 def _name(word: str) -> str:
     """Return the name of a type as Go prints it."""
     for mark, shown in (("*", "*"), ("[]", "[]"), ("{}", "map[string]")):
@@ -72,12 +73,12 @@ def _struct(kind: str, value: Any) -> str:
     value = value if isinstance(value, Mapping) else {}
     if not value:
         return _empty(kind)
-    texts = (
+    texts = [
         f"{name}:{_write(word, value.get(there) if there else value)}"
         if not there or there in value
         else f"{name}:{_nothing(word)}"
         for name, there, word in _fields(kind)
-    )
+    ]
     return f"{{{' '.join(texts)}}}"
 
 

@@ -44,6 +44,7 @@ from ctrlkit.fakes.tracker.runtime import Streams
 NOTHING_RUNS = 126
 """The exit status of a command in a container in which there is nothing to run."""
 
+_STAND_IN = Image()
 _Work = Coroutine[Any, Any, None]
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -69,7 +70,7 @@ class ScriptedProgram(AlwaysReady):
         super().__init__()
         self.ended: Exits | None = None
         self._is_declared = image is not None
-        self._image = image = image or Image()
+        self._image = image = image or _STAND_IN
         self._spec = spec
         self._address = address
         self._exits = image.exits_at(start)

@@ -32,8 +32,17 @@ def grown(now: Amounts, before: Amounts) -> dict[str, str]:
 
 def of_pod(spec: Object, kind: str) -> dict[str, str]:
     """Return what a pod asks for, its `requests` or `limits`: what it says for itself goes before its containers'."""
+    if not (
+        _say_anything(spec.get("containers")) or _say_anything(spec.get("initContainers")) or spec.get("resources")
+    ):
+        return {}
     own = section(section(spec, "resources"), kind)
     return {**of_containers(spec, kind), **{name: size for name, size in own.items() if is_of_pods(name)}}
+
+
+def _say_anything(containers: Iterable[Object] | None) -> bool:
+    """Whether one of some containers says what it asks for: most say nothing."""
+    return any(one.get("resources") for one in containers or ())
 
 
 def requests_of(spec: Object) -> dict[str, str]:

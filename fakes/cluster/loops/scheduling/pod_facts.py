@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ctrlkit.fakes.cluster.loops.pod_claims import claims_of
-from ctrlkit.fakes.cluster.loops.pods import condition
 from ctrlkit.fakes.cluster.loops.scheduling.node_fit import HostPort, Object, host_ports, sizes_of_pod
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.model import LabelSelector, ObjectKey, ObjectMeta, Unstructured
@@ -115,14 +114,15 @@ def read_pod(pod: Unstructured, before: PodFacts | None = None) -> PodFacts:
     metadata = pod.metadata
     spec: Mapping[str, Any] = pod["spec"]
     status = section(pod, "status")
+    told = tuple(status.get("conditions") or ())
     now: dict[str, Any] = {
         "metadata": metadata,
         "labels": metadata.labels or _NOTHING,
         "node": spec.get("nodeName") or "",
         "nominated": status.get("nominatedNodeName") or "",
         "since": status.get("startTime") or f"{_LATER}{pod['metadata'].get('creationTimestamp') or ''}",
-        "is_preempted": _is_preempted(pod),
-        "conditions": tuple(status.get("conditions") or ()),
+        "is_preempted": _is_preempted(told),
+        "conditions": told,
     }
     if before is not None and before.is_of_spec(metadata):
         return replace(before, **now)
@@ -145,9 +145,9 @@ def _claims_of(pod: Unstructured) -> dict[ObjectKey, bool]:
     return {ObjectKey(pod.key.namespace, name): "ephemeral" in volume for name, volume in claims_of(pod)}
 
 
-def _is_preempted(pod: Unstructured) -> bool:
-    found = condition(pod, "DisruptionTarget")
-    return found is not None and (found.get("status"), found.get("reason")) == ("True", "PreemptionByScheduler")
+def _is_preempted(conditions: Iterable[Object]) -> bool:
+    reasons = [(one.get("status"), one.get("reason")) for one in conditions if one["type"] == "DisruptionTarget"]
+    return ("True", "PreemptionByScheduler") in reasons
 
 
 def _terms_of(spec: Object, namespace: str) -> Terms:

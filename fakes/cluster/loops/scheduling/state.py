@@ -45,6 +45,10 @@ class NodeState:
 
     def add(self, pod: PodFacts) -> None:
         """Add a pod, in place of an earlier state of it."""
+        before = self.pods.get(pod.uid)
+        if before is not None and before.has_same_needs(pod):
+            self._renew(pod)
+            return
         self.remove(pod.uid)
         self.pods[pod.uid] = pod
         self._count(pod, 1)
@@ -52,6 +56,15 @@ class NodeState:
             self._labelled.setdefault(place, {})[pod.uid] = pod
         if pod.terms.near or pod.terms.apart or pod.terms.rather_near or pod.terms.rather_apart:
             self.with_terms[pod.uid] = pod
+
+    def _renew(self, pod: PodFacts) -> None:
+        """Put a state of a pod in place of an earlier one that takes the same."""
+        uid = pod.uid
+        self.pods[uid] = pod
+        for place in _places(pod):
+            self._labelled[place][uid] = pod
+        if uid in self.with_terms:
+            self.with_terms[uid] = pod
 
     def remove(self, uid: str) -> PodFacts | None:
         """Remove a pod; return it, or None if it is not here."""
