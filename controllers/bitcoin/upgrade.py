@@ -439,7 +439,8 @@ async def upgrade(
 async def _run(client: Client, key: ObjectKey, progress: _Progress, *, lose_chain: bool) -> None:
     seen = await look(client, key)
     if not seen.is_old:
-        progress.say(f"nothing of network {key} was made before v2: nothing to do")
+        for line in _nothing_to_do(seen):
+            progress.say(line)
         return
     await _check_server(client, seen)
     while True:
@@ -464,7 +465,7 @@ async def planned(client: Client, key: ObjectKey, *, lose_chain: bool = False) -
     """Return what `upgrade` would do now, a line for each step. Errors: as upgrade."""
     seen = await look(client, key)
     if not seen.is_old:
-        return [f"nothing of network {key} was made before v2: nothing to do"]
+        return _nothing_to_do(seen)
     await _check_server(client, seen)
     lines = [f"would {write}" for write in writes_of(seen, lose_chain=lose_chain)]
     pods = ", ".join(pod.metadata.name for pod in reversed(seen.old_pods))
@@ -474,6 +475,17 @@ async def planned(client: Client, key: ObjectKey, *, lose_chain: bool = False) -
         *lines,
         *([f"the controller then replaces, one at a time: {pods}"] if pods else []),
     ]
+
+
+def _nothing_to_do(seen: Seen) -> list[str]:
+    """Say of a network of today that there is nothing to do, and what is still on its way, as after an upgrade."""
+    fact = f"nothing of network {seen.network.metadata.key} was made before v2: nothing to do"
+    if isinstance(end_of(seen), Done):
+        return [fact]
+    said = seen.up_to_date
+    why = [said.message] if said is not None and said.status != "True" else []
+    late = [node for node in _main_nodes(seen.network) if node.state is not NodeState.AT_TIP]
+    return [f"{fact}; still on its way:", *(f"  {line}" for line in (*why, *map(node_line, late)))]
 
 
 async def _check_server(client: Client, seen: Seen) -> None:

@@ -18,7 +18,7 @@ from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY
 from ctrlkit.bitcoin.manifests import objects
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
-from ctrlkit.bitcoin.upgrade import UpgradeRefused, UpgradeUnfinished, planned, upgrade
+from ctrlkit.bitcoin.upgrade import UpgradeRefused, UpgradeUnfinished, look, planned, upgrade
 from ctrlkit.client import Client
 from ctrlkit.crd.manifest import definition_of
 from ctrlkit.fakes.cluster import Loop
@@ -179,6 +179,25 @@ async def test_an_upgrade_replaces_pod_by_pod_with_a_majority_at_the_tip(secret:
         await story.upgraded()
         assert story.lines == ["nothing of network demo/net was made before v2: nothing to do"]
         assert await planned(story.world.client, KEY) == story.lines
+
+
+async def test_a_command_that_is_run_again_while_the_last_pod_starts_says_what_is_on_its_way() -> None:
+    """Nothing is left for it to do, and not all is there yet."""
+    async with before_v2() as story:
+        command = asyncio.get_running_loop().create_task(
+            upgrade(story.world.client, KEY, say=story.say, timeout_s=3600)
+        )
+        while (await look(story.world.client, KEY)).is_old:
+            await story.world.pass_time(1)
+        command.cancel()
+        story.lines.clear()
+        await story.upgraded()
+        assert story.lines[0] == "nothing of network demo/net was made before v2: nothing to do; still on its way:"
+        assert [line for line in story.lines if line.startswith("  net-sts-0 is ")]
+        await story.world.pass_time(120)
+        assert await planned(story.world.client, KEY) == [
+            "nothing of network demo/net was made before v2: nothing to do"
+        ]
 
 
 async def test_an_upgrade_that_is_cut_off_after_each_call_goes_on_where_it_was() -> None:
