@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ctrlkit.bitcoin.cli import main
+from ctrlkit.bitcoin import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

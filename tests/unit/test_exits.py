@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
 from ctrlkit.errors import ConfigError, NotSynced
 from ctrlkit.exits import exit_status
+from tests.support.snippets import ROOT
 
 
 def raising(error: BaseException) -> int:
@@ -56,3 +58,38 @@ def test_a_reader_that_went_away_and_a_closed_stream_need_no_words(shell: str, s
     command = shell.format(f'{sys.executable} -c "{program}"')
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stderr) == (status, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "at"),
+    [
+        ("ctrlkit", "--help", "argparse"),
+        ("ctrlkit", "--help", "ctrlkit.cli"),
+        ("ctrlkit", "--help", "ctrlkit.fakes.command"),
+        ("bitcoin-controller", "manifests", "argparse"),
+        ("bitcoin-controller", "manifests", "ctrlkit.bitcoin.cli"),
+        ("bitcoin-controller", "manifests", "ctrlkit.bitcoin.rules"),
+    ],
+)
+def test_ctrl_c_while_a_program_imports_its_modules_is_its_end_without_a_traceback(
+    name: str, argument: str, at: str
+) -> None:
+    """At whichever module: the first of the program's own, one of Python, or one of a command."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, _, function = scripts[name].partition(":")
+    program = f"""
+import sys
+from {module} import {function}
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == {at!r}:
+            raise KeyboardInterrupt
+
+assert {at!r} not in sys.modules
+sys.meta_path.insert(0, Interrupted())
+sys.argv = [{name!r}, {argument!r}]
+sys.exit({function}())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
