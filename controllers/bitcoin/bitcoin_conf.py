@@ -49,7 +49,7 @@ DBCACHE_SHARE: Final = 4
 
 DBCACHE_MIN_MIB: Final = 4
 DBCACHE_MAX_MIB: Final = 16384
-"""The least and the most that Core takes."""
+"""The least that Core takes, and the most that it takes before version 29.0."""
 
 
 def bitcoin_conf(spec: Spec, options: NodeOptions, auth: Sequence[str]) -> str:

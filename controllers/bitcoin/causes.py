@@ -329,7 +329,7 @@ def _out_of_memory(options: NodeOptions) -> str:
     )
 
 
-_DISK_FULL: Final = r"(?i)disk space is too low|no space left on device"
+_DISK_FULL: Final = r"(?i)disk space is (too )?low|no space left on device"
 _DISK_OF_CLAIM: Final = "its volume is full: raise spec.storage.size, or keep less with spec.configuration.pruneMiB"
 _DISK_OF_POD: Final = (
     "its Kubernetes node is full: keep less with spec.configuration.pruneMiB, or keep chains on claims of a new network"
@@ -351,6 +351,7 @@ _OF_ENDS: Final = (
         "set spec.securityContext.fsGroup to a group that may write to its volume",
     ),
     (r"Unable to bind|Failed to listen", "something else listens there: correct spec.ports"),
+    (r"Error: [^\n]*(?<![^\s'\"(])-[a-z]{3,}", "correct spec.configuration"),
     (r"", ""),
 )
 

@@ -366,17 +366,7 @@ class RpcNode:
         return await self._call("getblockcount", into=int)
 
     async def generate(self, blocks: int) -> list[str]:
-        """
-        Mine blocks; returns their hashes.
-
-        It calls `generate`, which old nodes and forks have, else `generatetoaddress` with an address that nobody owns,
-        because newer nodes have no wallet by default.
-        """
-        try:
-            return await self._call("generate", blocks, into=list[str])
-        except RpcRefused as refused:
-            if refused.code != Code.METHOD_NOT_FOUND:
-                raise
+        """Mine blocks to an address that nobody owns, as newer nodes have no wallet; returns their hashes."""
         return await self._call("generatetoaddress", blocks, _BURN_ADDRESS, into=list[str])
 
     async def peer_addresses(self) -> list[str]:

@@ -50,8 +50,9 @@ _EASY_TARGET: Final = "7fffff" + "0" * 58
 _EASY_DIFFICULTY: Final = 4.656542373906925e-10
 
 _USAGE: Final = {
-    "addnode": 'addnode "node" "add|remove|onetry" ( v2transport )',
+    "addnode": 'addnode "node" "command" ( v2transport )',
     "disconnectnode": 'disconnectnode ( "address" nodeid )',
+    "generate": "generate",
     "generatetoaddress": "generatetoaddress nblocks address ( maxtries )",
     "getaddednodeinfo": 'getaddednodeinfo ( "node" )',
     "getbestblockhash": "getbestblockhash",
@@ -72,6 +73,8 @@ _USAGE_OF_OLD: Final = {
     "generate": "generate nblocks ( maxtries )",
     "getnewaddress": 'getnewaddress ( "account" )',
 }
+_NOT_ADDED: Final = "Error: Node has not been added."
+_NOT_REMOVED: Final = "Error: Node could not be removed. It has not been added previously."
 _NAMES: Final = {
     "addnode": ("node", "command", "v2transport"),
     "disconnectnode": ("address", "nodeid"),
@@ -167,7 +170,7 @@ class Methods:
                     raise MethodError(NODE_ALREADY_ADDED, "Error: Node already added")
             case "remove":
                 if not self._peers.remove(entry):
-                    raise MethodError(NODE_NOT_ADDED, "Error: Node has not been added.")
+                    raise MethodError(NODE_NOT_ADDED, _NOT_ADDED if self._facts.is_old else _NOT_REMOVED)
             case "onetry":
                 await self._peers.try_once(entry)
             case _:
@@ -181,14 +184,14 @@ class Methods:
             number = self._as(int, "number", nodeid)
             found = [link for link in self._peers.links if link.number == number]
         else:
-            raise MethodError(INVALID_PARAMS, "Give either an address or the id of a node")
+            raise MethodError(INVALID_PARAMS, "Only one of address and nodeid should be provided.")
         if not found:
             raise MethodError(NODE_NOT_CONNECTED, "Node not found in connected nodes")
         self._peers.disconnect(found[0])
 
     async def _getaddednodeinfo(self, node: Any = None) -> list[dict[str, Any]]:
         if node is not None and self._as(str, "string", node) not in self._peers.added:
-            raise MethodError(NODE_NOT_ADDED, "Error: Node has not been added.")
+            raise MethodError(NODE_NOT_ADDED, _NOT_ADDED)
         return [self._added_node(entry) for entry in self._peers.added if node in (None, entry)]
 
     def _added_node(self, entry: str) -> dict[str, Any]:
@@ -337,7 +340,12 @@ class Methods:
         owner = f"{self._facts.host} {self._as(str, 'string', account)} {self._addresses_made}"
         return "m" + "".join(_BASE58[byte % len(_BASE58)] for byte in sha256(owner.encode()).digest())
 
-    async def _generate(self, blocks: Any, maxtries: Any = 0) -> list[str]:
+    async def _generate(self, blocks: Any = 0, maxtries: Any = 0) -> list[str]:
+        if not self._facts.is_old:
+            raise MethodError(METHOD_NOT_FOUND, self._usage["generate"])
+        return self._mine(blocks, maxtries)
+
+    def _mine(self, blocks: Any, maxtries: Any) -> list[str]:
         self._as(int, "number", maxtries)
         if self._as(int, "number", blocks) <= 0:
             return []
@@ -350,7 +358,7 @@ class Methods:
         self._as(int, "number", blocks)
         if not _AN_ADDRESS.fullmatch(self._as(str, "string", address)):
             raise MethodError(INVALID_ADDRESS, "Error: Invalid address")
-        return await self._generate(blocks, maxtries)
+        return self._mine(blocks, maxtries)
 
     # ---- the node itself ---------------------------------------------------------------------------------------------
 
@@ -372,7 +380,7 @@ class Methods:
         if self._facts.is_old:
             article, what = ("an", "integer") if what == "number" else ("a", what)
             raise MethodError(MISC_ERROR, f"JSON value is not {article} {what} as expected")
-        raise MethodError(WRONG_TYPE, f"a parameter is no {what}")
+        raise MethodError(WRONG_TYPE, f"Wrong type passed:\nJSON value is not of expected type {what}")
 
 
 def _network(name: str) -> dict[str, Any]:

@@ -132,22 +132,32 @@ class RpcServer:
         try:
             asked = _parse(await request.read())
         except MethodError as error:
-            return _json(*_failed(error, None))
+            return _json(*_failed(error, {"id": None}))
         if isinstance(asked, list):
-            parts = [(await self._perform(one, faults))[1] for one in asked]
-            answers = [part for part in parts if part is not None]
-            return _json(200, answers) if answers or not parts else web.Response(status=204)
-        status, answer = await self._perform(asked, faults)
+            answers = await self._perform_all(asked, faults)
+            return _json(200, answers) if answers or not asked else web.Response(status=204)
+        status, answer = await self._perform(asked, asked, faults)
         return _json(status, answer) if answer is not None else web.Response(status=204)
 
-    async def _perform(self, asked: Any, faults: NodeFaults) -> tuple[int, dict[str, Any] | None]:
+    async def _perform_all(self, asked: list[Any], faults: NodeFaults) -> list[dict[str, Any]]:
+        """Perform a batch; what is no call in it is answered with the id and in the version of the call before it."""
+        answers, head = [], {"id": None}
+        for one in asked:
+            if isinstance(one, dict) or not self._speaks_2_0:
+                head = one if isinstance(one, dict) else {}
+            _, answer = await self._perform(one, head, faults)
+            answers.append(answer)
+        return [answer for answer in answers if answer is not None]
+
+    async def _perform(self, asked: Any, head: dict[str, Any], faults: NodeFaults) -> tuple[int, dict[str, Any] | None]:
         """
         Perform one call; returns the status of an answer to it alone, and its part of the body.
 
-        A call of JSON-RPC 2.0 has the status 200 whatever comes of it, and one without an id no answer at all.
+        `head` has the id and the version of the answer. One of JSON-RPC 2.0 has the status 200 whatever comes of the
+        call, and without an id there is none.
         """
-        asked_for = asked if isinstance(asked, dict) else {}
-        number, is_new = asked_for.get("id"), self._speaks_2_0 and asked_for.get("jsonrpc") == "2.0"
+        is_new = self._speaks_2_0 and head.get("jsonrpc") == "2.0"
+        number = {"id": head.get("id")} if "id" in head or not self._speaks_2_0 else {}
         try:
             method, params = _method_and_params(asked)
             if faults.errors:
@@ -156,17 +166,17 @@ class RpcServer:
         except MethodError as error:
             status, answer = _failed(error, number)
             if is_new:
-                status, answer = 200, {"jsonrpc": "2.0", "error": answer["error"], "id": number}
+                status, answer = 200, {"jsonrpc": "2.0", "error": answer["error"], **number}
         else:
-            status, answer = 200, {"result": result, "error": None, "id": number}
+            status, answer = 200, {"result": result, "error": None, **number}
             if is_new:
-                answer = {"jsonrpc": "2.0", "result": result, "id": number}
-        return (status, None) if is_new and "id" not in asked_for else (status, answer)
+                answer = {"jsonrpc": "2.0", "result": result, **number}
+        return (status, None) if is_new and not number else (status, answer)
 
 
-def _failed(error: MethodError, number: Any) -> tuple[int, dict[str, Any]]:
+def _failed(error: MethodError, number: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     answer = {"code": error.code, "message": error.message}
-    return _STATUS.get(error.code, 500), {"result": None, "error": answer, "id": number}
+    return _STATUS.get(error.code, 500), {"result": None, "error": answer, **number}
 
 
 def _parse(body: bytes) -> dict[str, Any] | list[Any]:

@@ -2,8 +2,9 @@
 What nodes are asked and answer, as data: the exchanges in core/exchanges.json, and how they are held against a node.
 
 An exchange of Bitcoin Core has a request, and the HTTP status and an example of the answer to it. Values of an example
-say of which type a field is, and nothing more; codes of errors, ids and statuses count as they are. `sv.json` has what
-Bitcoin SV answers otherwise, by the name of the exchange.
+say of which type a field is, and nothing more; codes of errors, the first lines of their messages, ids and statuses
+count as they are. The head of the file says of which tag of Bitcoin Core they are, each exchange in which files of its
+source they are to be found. `sv.json` has what Bitcoin SV answers otherwise, by the name of the exchange.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ class Exchange:
     A request and the answer to it.
 
     Shape   `request` is JSON, or a text that is sent as it is; `at` says to which of the nodes. `client` is the call of
-            an RpcClient that makes such a request, and what it gives or raises.
+            an RpcClient that makes such a request, and what it gives or raises. `source` are files of Bitcoin Core.
     """
 
     name: str
+    source: tuple[str, ...]
     request: Any
     status: int
     answer: Any
@@ -63,7 +65,14 @@ def exchanges(hosts: Mapping[str, str] | None = None) -> list[Exchange]:
     text = (_FOLDER / "exchanges.json").read_text()
     for there, here in (hosts or {}).items():
         text = text.replace(f'"{there}"', f'"{here}"').replace(f'"{there}:', f'"{here}:')
-    return [Exchange(**{**one, "optional": tuple(one.get("optional", ()))}) for one in json.loads(text)["exchanges"]]
+    found = json.loads(text)["exchanges"]
+    return [Exchange(**one | {name: tuple(one.get(name, ())) for name in ("source", "optional")}) for one in found]
+
+
+def written_from() -> tuple[str, str]:
+    """Read of which tag of Bitcoin Core, and of which commit, the exchanges are."""
+    head = json.loads((_FOLDER / "exchanges.json").read_text())
+    return head["tag"], head["commit"]
 
 
 def differences_of_sv() -> dict[str, list[str]]:
@@ -103,6 +112,8 @@ def _differences(example: Any, found: Any, where: str, optional: frozenset[str])
     name = where.rpartition(".")[2]
     if name in _AS_THEY_ARE and example != found:
         yield f"{where}: {found}, not {example}"
+    elif name == "message" and (first := found.partition("\n")[0]) != example:
+        yield f"{where}: {first}"
     elif _kind(example) != _kind(found):
         yield f"{where or 'the answer'}: {_kind(found)}, not {_kind(example)}"
     elif isinstance(example, dict) and name not in _ANY_NAMES:

@@ -366,6 +366,14 @@ LAST_WORDS = {
         "set spec.securityContext.fsGroup to a group that may write to its volume"
     ),
     "Error: Unable to bind to 0.0.0.0:18444": "something else listens there: correct spec.ports",
+    'Error: Disk space is low for "/var/lib/bitcoin/regtest"': (
+        "its Kubernetes node is full: keep less with spec.configuration.pruneMiB, or keep chains on claims of a new "
+        "network"
+    ),
+    "Error: Unsupported logging category -debug=nets.": "correct spec.configuration",
+    "Error: Invalid amount for -minrelaytxfee=<amount>: 'x'": "correct spec.configuration",
+    "Error: Unknown -blockfilterindex value x.": "correct spec.configuration",
+    "Error: Cannot set -peerblockfilters without -blockfilterindex.": "correct spec.configuration",
     "write: No space left on device": (
         "its Kubernetes node is full: keep less with spec.configuration.pruneMiB, or keep chains on claims of a new "
         "network"

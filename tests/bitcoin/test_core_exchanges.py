@@ -1,8 +1,9 @@
-"""The client and the simulated nodes are held to the exchanges of Bitcoin Core: names, types, codes and statuses."""
+"""The client and the simulated nodes are held to the exchanges of Bitcoin Core: names, types, codes and messages."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from ctrlkit.bitcoin import rpc
 from ctrlkit.bitcoin.rpc import Credentials, Node, RpcError, RpcRefused
 from ctrlkit.fakes.bitcoind.node import SimulatedNode
 from ctrlkit.fakes.bitcoind.release import Release
-from tests.bitcoin.exchanges import Exchange, differences_of_sv, exchanges, perform
+from tests.bitcoin.exchanges import Exchange, differences_of_sv, exchanges, perform, written_from
 from tests.bitcoin.test_rpc import Canned
 from tests.support.loopback import own_address
 
@@ -90,6 +91,18 @@ def test_all_calls_of_a_reconcile_are_among_the_exchanges() -> None:
     """Those of the protocol that the nodes in memory have too."""
     calls = {name for name in vars(Node) if not name.startswith("_")}
     assert calls <= {one.client["call"] for one in exchanges() if one.client}
+
+
+def test_each_exchange_names_the_files_of_the_tag_that_it_is_written_from() -> None:
+    """A released one, by its name and its commit."""
+    tag, commit = written_from()
+    assert re.fullmatch(r"v\d+\.\d+", tag)
+    assert re.fullmatch(r"[0-9a-f]{40}", commit)
+    sources = {one.name: one.source for one in exchanges()}
+    assert [name for name, files in sources.items() if not files] == []
+    assert {
+        file for files in sources.values() for file in files if not re.fullmatch(r"src/(rpc/)?[a-z]+\.cpp", file)
+    } == set()
 
 
 def test_the_differences_of_bitcoin_sv_are_of_exchanges_that_there_are() -> None:

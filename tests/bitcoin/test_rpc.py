@@ -122,21 +122,6 @@ async def test_generated_blocks_count(node: RpcNode) -> None:
     assert await node.block_count() == 3
 
 
-async def test_a_node_without_generate_mines_to_an_address(node: RpcNode, simulated: SimulatedNode) -> None:
-    """Newer nodes answer `generate` with -32601."""
-    simulated.faults.fail_next(1, code=Code.METHOD_NOT_FOUND, message="Method not found")
-    assert len(await node.generate(2)) == 2
-    assert await node.block_count() == 2
-
-
-async def test_another_error_of_generate_is_raised(node: RpcNode, simulated: SimulatedNode) -> None:
-    """Only an unknown method leads to the other one."""
-    simulated.faults.fail_next(1, code=Code.WARMING_UP)
-    with pytest.raises(RpcRefused) as refused:
-        await node.generate(2)
-    assert refused.value.code == Code.WARMING_UP
-
-
 @pytest.mark.parametrize(
     ("code", "message"),
     [

@@ -89,7 +89,8 @@ async def test_an_answer_has_result_error_and_id() -> None:
         ('{"method": "addnode", "params": ["127.0.0.1"]}', 500, -1),
         ('{"method": "addnode", "params": ["127.0.0.1", "bogus"]}', 500, -1),
         ('{"method": "addnode", "params": [5, "add"]}', 500, -3),
-        ('{"method": "generate", "params": [1]}', 404, -32601),
+        ('{"method": "generate", "params": [1]}', 500, -1),
+        ('{"method": "generate"}', 404, -32601),
         ('{"method": "generatetoaddress", "params": [true, "m"]}', 500, -3),
         ('{"method": "generatetoaddress", "params": [1, "nope"]}', 500, -5),
         ('{"method": "getaddednodeinfo", "params": ["127.0.0.1"]}', 500, -24),
@@ -126,7 +127,8 @@ async def test_the_list_of_added_nodes_is_kept_letter_by_letter() -> None:
         await call(A, "addnode", B, "add")
         assert await fail(A, "addnode", B, "add") == (500, -23, "Error: Node already added")
         assert await fail(A, "addnode", f"{B}:18444", "add") == (500, -23, "Error: Node already added")
-        assert await fail(A, "addnode", f"{B}:18444", "remove") == (500, -24, "Error: Node has not been added.")
+        never_added = (500, -24, "Error: Node could not be removed. It has not been added previously.")
+        assert await fail(A, "addnode", f"{B}:18444", "remove") == never_added
         await call(A, "addnode", f"{B}:18555", "add")
         assert await call(A, "getaddednodeinfo") == [
             {"addednode": B, "connected": False, "addresses": []},
