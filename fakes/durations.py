@@ -16,13 +16,15 @@ def parse_duration(duration: float | str) -> float:
     >>> parse_duration("1h30m"), parse_duration("250ms"), parse_duration("7d"), parse_duration(2)
     (5400.0, 0.25, 604800.0, 2.0)
 
-    Errors  ValueError for text that is not a duration, and for negative numbers.
+    Errors  ValueError for text that is not a duration, and for negative numbers; TypeError for anything else.
     """
     if isinstance(duration, str):
         parts = _PART.findall(duration)
         if not parts or "".join(number + unit for number, unit in parts) != duration:
             raise ValueError(f"read duration {duration!r}: write numbers with units, such as 30s, 1h30m, 250ms or 7d")
         return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    if not isinstance(duration, int | float):
+        raise TypeError(f"read duration {duration!r}: write a number of seconds, or a text such as 30s")
     if not duration >= 0:
         raise ValueError(f"read duration {duration}: it must not be negative")
     return float(duration)

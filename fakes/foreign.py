@@ -266,13 +266,31 @@ def _outwards(frame: FrameType) -> Iterator[FrameType]:
 
 
 def _waits(frame: FrameType) -> bool:
-    """Whether a thread waits for another one; for a queue that has something it does so no longer."""
+    """Whether a thread waits for another one; one that has been woken, and has yet to go on, does so no longer."""
+    waits = False
     for one in _outwards(frame):
         if one.f_code in _WAITING_CODES:
-            what = one.f_locals.get("self")
-            return not (isinstance(what, queue.Queue) and one.f_code is queue.Queue.get.__code__ and what.qsize())
-        if one.f_globals.get("__name__") not in ("threading", "queue", "concurrent.futures._base"):
+            if _is_woken(one):
+                return False
+            waits = True
+        elif one.f_globals.get("__name__") not in ("threading", "queue", "concurrent.futures._base"):
             break
+    return waits
+
+
+def _is_woken(frame: FrameType) -> bool:
+    """Whether what a waiting call waits for is there."""
+    what = frame.f_locals.get("self")
+    match what:
+        case queue.Queue() if frame.f_code is queue.Queue.get.__code__:
+            return what.qsize() > 0
+        case threading.Condition():
+            waiter = frame.f_locals.get("waiter")
+            return waiter is not None and not waiter.locked()
+        case threading.Event():
+            return what.is_set()
+        case Future():
+            return what.done()
     return False
 
 

@@ -10,26 +10,17 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import yaml
 
 from ctrlkit.errors import ConfigError
-from ctrlkit.wire.yaml_numbers import number_in
+from ctrlkit.wire.yaml_body import read_yaml_documents
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 """The ends of the names of files that are read in a folder, as kubectl reads them."""
-
-_Base: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_DATE, _INT, _FLOAT, _TEXT = (f"tag:yaml.org,2002:{kind}" for kind in ("timestamp", "int", "float", "str"))
-_LEVELS_MAX = 10_000
-_OPENERS = ("[", "{", "- ", "? ")
-"""What begins a level; the others are told by indentation."""
-
-_INDENTATION = re.compile(r"^ +", re.MULTILINE)
 
 
 class Manifest(NamedTuple):
@@ -60,10 +51,17 @@ def _find(path: str | os.PathLike[str]) -> Path:
         raise ConfigError("seed a text of several lines: a text is the name of a file; give *yaml.safe_load_all(text)")
     folder = _folder_of_caller()
     for place in (folder / path, Path(path)):
-        if place.exists():
+        if _exists(place):
             return place
     where = f"in {folder}" if folder == Path.cwd() else f"in {folder}, nor in {Path.cwd()}"
     raise ConfigError(f"seed {os.fspath(path)}: there is no such file {where}; name one beside the test, or a folder")
+
+
+def _exists(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError:  # its name is too long for a file
+        return False
 
 
 def _folder_of_caller() -> Path:
@@ -80,11 +78,22 @@ def read_manifests(path: str | os.PathLike[str]) -> Iterator[Manifest]:
     Errors  ConfigError, which names file and document, for what cannot be read or is no object.
     """
     place = Path(path)
-    files = sorted(file for file in place.iterdir() if file.suffix in SUFFIXES) if place.is_dir() else [place]
+    files = sorted(filter(_is_manifest, place.iterdir())) if place.is_dir() else [place]
     if not files:
         raise ConfigError(f"read the manifests in {place}: it has no file whose name ends with {', '.join(SUFFIXES)}")
+    is_empty = True
     for file in files:
-        yield from objects_of(read_documents(file), str(file))
+        documents = list(read_documents(file))
+        is_empty = is_empty and not documents
+        yield from objects_of(documents, str(file))
+    if is_empty:
+        raise ConfigError(
+            f"read the manifests in {place}: there are no objects; see how it was written, or leave it out"
+        )
+
+
+def _is_manifest(file: Path) -> bool:
+    return file.suffix in SUFFIXES and not file.is_dir()
 
 
 def objects_of(documents: Iterable[Any], name: str) -> Iterator[Manifest]:
@@ -105,18 +114,25 @@ def items_of(body: Mapping[str, Any], where: str = "") -> Iterator[Manifest]:
     [('Pod', 'item 1 of a PodList')]
     """
     version, kind, items = str(body.get("apiVersion", "")), str(body.get("kind", "")), body.get("items")
-    is_object = kind != "List" and (not kind.endswith("List") or "name" in (body.get("metadata") or {}))
-    if kind == "List" and not (items is None or isinstance(items, list)):
-        raise ConfigError(f"read {where or 'a List'}: its items are no list; write them as one")
-    if is_object or not (items is None or isinstance(items, list)):
+    if not _is_list(kind, body):
         yield Manifest(body, where)
         return
+    if "items" not in body or not (items is None or isinstance(items, list)):
+        fact = "its items are no list" if "items" in body else "it has no items"
+        raise ConfigError(f"read {where or f'a {kind}'}: {fact}; write them as a list")
     said = {} if kind == "List" else {"apiVersion": version, "kind": kind.removesuffix("List")}
     for number, item in enumerate(items or (), start=1):
         here = f"item {number} of {where or f'a {kind}'}"
         if not isinstance(item, Mapping):
             raise _no_object(here, item)
         yield from items_of({**said, **item}, here)
+
+
+def _is_list(kind: str, body: Mapping[str, Any]) -> bool:
+    """Whether this is a list, and not an object of a custom kind whose name ends like that of one."""
+    metadata = body.get("metadata")
+    is_named = isinstance(metadata, Mapping) and not metadata.keys().isdisjoint(("name", "generateName"))
+    return kind == "List" or (kind.endswith("List") and "items" in body and not is_named)
 
 
 def _no_object(where: str, value: Any) -> ConfigError:
@@ -140,37 +156,34 @@ def documents_in(text: str, tried: str) -> Iterable[Any]:
     found = _json_documents(text) if text.lstrip().startswith("{") else None
     if found is not None:
         return found
+    doubled: list[tuple[int, str]] = []
     try:
-        if _is_too_deep(text):
-            raise ConfigError(
-                f"{tried}: it is nested more than {_LEVELS_MAX} levels deep; no server takes such an object"
-            )
-        return [document for document in yaml.load_all(text, _Loader) if document is not None]
-    except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{tried}: it is no YAML: {error.problem}{line}") from None
-    except ValueError:
-        raise ConfigError(f"{tried}: it has a number of thousands of digits; no field takes one") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{tried}: it is no YAML: {' '.join(str(error).split())}") from None
+        documents = [
+            one for one in read_yaml_documents(text.encode(errors="surrogatepass"), doubled) if one is not None
+        ]
+    except ValueError as error:
+        raise ConfigError(f"{tried}: it is no YAML: {_problem(error)}") from None
+    if doubled:
+        line, name = doubled[0]
+        raise ConfigError(f"{tried}: it is no YAML: key {name!r} is given twice in line {line}")
+    return documents
 
 
-def _is_too_deep(text: str) -> bool:
-    """Whether a text has so many levels that reading it, which the YAML library does by recursion in C, could crash."""
-    most = sum(map(text.count, _OPENERS)) + max(map(len, _INDENTATION.findall(text)), default=0)
-    if most <= _LEVELS_MAX:
-        return False
-    level = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        level += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if level > _LEVELS_MAX:
-            return True
-    return False
+def _problem(error: ValueError) -> str:
+    """What is wrong with a text, and the line that an editor shows."""
+    cause = error.__cause__
+    if isinstance(cause, yaml.MarkedYAMLError) and cause.problem_mark is not None:
+        return f"{cause.problem} in line {cause.problem_mark.line + 1}"
+    return str(error)
 
 
 def _json_documents(text: str) -> list[Any] | None:
-    """Read values of JSON that follow each other; None if it is not JSON, but perhaps YAML that begins like it."""
-    decoder, found, at = json.JSONDecoder(), [], 0
+    """
+    Read values of JSON that follow each other; None if it is not JSON, but perhaps YAML that begins like it.
+
+    It is left to the reader of YAML, too, if it is nested very deeply or gives a field twice.
+    """
+    decoder, found, at = json.JSONDecoder(object_pairs_hook=_given_once, parse_constant=_no_json), [], 0
     while at < len(text) and (rest := text[at:].lstrip()):
         try:
             value, end = decoder.raw_decode(rest)
@@ -181,44 +194,12 @@ def _json_documents(text: str) -> list[Any] | None:
     return found
 
 
-class _Loader(_Base):  # type: ignore[misc]
-    """Reads YAML as Kubernetes does."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {
-        first: [one for one in resolvers if one[0] not in (_DATE, _INT, _FLOAT)]
-        for first, resolvers in _Base.yaml_implicit_resolvers.items()
-    }
-
-    def resolve(self, kind: type[Any], value: Any, implicit: Any) -> Any:
-        """Say what a text stands for."""
-        number = number_in(value) if kind is yaml.ScalarNode and implicit[0] else None
-        if number is None:
-            return super().resolve(kind, value, implicit)
-        return _INT if isinstance(number, int) else _FLOAT
-
-    def construct_number(self, node: Any) -> Any:
-        """Make a number."""
-        number = number_in(node.value)
-        if number is None:
-            raise yaml.constructor.ConstructorError(None, None, f"{node.value!r} is no number", node.start_mark)
-        return number
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - PyYAML's
-        """Make a dict, whose keys are texts."""
-        seen: set[str] = set()
-        for number, (key, value) in enumerate(node.value):
-            if not isinstance(key, yaml.ScalarNode) or key.value == "<<":
-                continue
-            name = self.construct_object(key)
-            if not isinstance(name, str):
-                name = json.dumps(name, default=str)
-                node.value[number] = (yaml.ScalarNode(_TEXT, name, key.start_mark, key.end_mark), value)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {name!r} is given twice", key.start_mark)
-            seen.add(name)
-        made: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        return made
+def _given_once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(fields)
+    if len(found) < len(fields):
+        raise ValueError("a field is given twice")
+    return found
 
 
-for _kind in (_INT, _FLOAT):
-    _Loader.add_constructor(_kind, _Loader.construct_number)
+def _no_json(name: str) -> Any:
+    raise ValueError(f"{name} is no value of JSON")

@@ -1,5 +1,5 @@
 """
-A YAML body as plain JSON data, the way an API server reads it: no tags but JSON's, times as text, bounds on everything.
+YAML as plain JSON data, the way an API server reads it: no tags but JSON's, times as text, bounds on everything.
 
 It is built from the parser's events, without recursion, so that its depth is a number and no text of a few bytes can
 stand for gigabytes: what aliases repeat is counted as if it were written out.
@@ -7,8 +7,9 @@ stand for gigabytes: what aliases repeat is counted as if it were written out.
 
 from __future__ import annotations
 
+import base64
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     f"{_TAG}bool": _CONSTRUCTOR.construct_yaml_bool,
     f"{_TAG}int": _CONSTRUCTOR.construct_yaml_int,
     f"{_TAG}float": _CONSTRUCTOR.construct_yaml_float,
+    f"{_TAG}binary": lambda node: base64.b64decode("".join(node.value.split()), validate=True).decode(errors="replace"),
 }
 
 
@@ -58,11 +60,23 @@ def read_yaml(body: bytes, doubled: list[tuple[int, str]] | None = None) -> Any:
     Shape   `doubled` takes the fields that an object has more than once, each with the line of its later value.
     Errors  ValueError for what is no YAML, has more than `LEVELS_MAX` levels, or repeats too much by aliases.
     """
+    return next(read_yaml_documents(body, doubled), None)
+
+
+def read_yaml_documents(body: bytes, doubled: list[tuple[int, str]] | None = None) -> Iterator[Any]:
+    """
+    Yield the documents of a YAML text, empty ones as None.
+
+    >>> list(read_yaml_documents(b"a: 1\\n---\\n---\\nb: 2"))
+    [{'a': 1}, None, {'b': 2}]
+
+    Shape, errors  as of read_yaml; the bounds are for all documents together.
+    """
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return _Builder([] if doubled is None else doubled).build(yaml.parse(body, Loader=loader))
+        yield from _Builder([] if doubled is None else doubled).build(yaml.parse(body, Loader=loader))
     except yaml.YAMLError as error:
-        raise ValueError(_problem(error)) from None
+        raise ValueError(_problem(error)) from error
 
 
 def _problem(error: yaml.YAMLError) -> str:
@@ -98,8 +112,8 @@ class _Builder:
         self._repeated = 0
         self._whole: Any = None
 
-    def build(self, events: Iterable[Any]) -> Any:
-        """The value of the first document."""
+    def build(self, events: Iterable[Any]) -> Iterator[Any]:
+        """Yield the values of the documents."""
         for event in events:
             self._line = event.start_mark.line + 1
             match event:
@@ -114,8 +128,9 @@ class _Builder:
                 case yaml.AliasEvent():
                     self._repeat(event.anchor)
                 case yaml.DocumentEndEvent():
-                    break
-        return self._whole
+                    yield self._whole
+                    self._whole = None
+                    self._anchors.clear()
 
     def _begin(self, value: dict[str, Any] | list[Any], anchor: str | None) -> None:
         if len(self._open) == LEVELS_MAX:

@@ -15,6 +15,7 @@ _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0
 _NAMED: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _FIRST: Final = frozenset("+-.0123456789")
 _LEAST, _MOST = -(2**63), 2**64 - 1
+_DIGITS_MAX: Final = len(str(_MOST))
 
 
 def number_in(text: str) -> int | float | None:
@@ -30,7 +31,7 @@ def number_in(text: str) -> int | float | None:
         return float(text.lower().replace(".", ""))
     plain = text if text[0] == "." else text.replace("_", "")
     whole = _WHOLE.fullmatch(plain)
-    if whole is not None:
+    if whole is not None and len(whole[5] or "") <= _DIGITS_MAX:
         sign, *digits = whole.groups()
         number = next(int(found, base) for found, base in zip(digits, (16, 2, 8, 10), strict=True) if found is not None)
         number = -number if sign == "-" else number

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from ctrlkit.model import Action, AnyResource, Verb
+from ctrlkit.model import Action, AnyResource, Resource, Verb
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.tracker.kinds.registry import Registry
@@ -24,6 +24,10 @@ _OTHER_VERBS: Final[Mapping[str, str]] = {
     "remove": "delete",
 }
 _LISTED_MAX: Final = 12
+_ANYTHING: Final = "*?["
+_IN_NAMESPACES: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-!]" + _ANYTHING)
+_OF_COLLECTIONS: Final = frozenset((Verb.LIST, Verb.DELETE_COLLECTION))
+_OF_OBJECTS: Final = frozenset((Verb.GET, Verb.UPDATE, Verb.PATCH, Verb.DELETE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Calls:
     >>> scaling.matches(Action(verb=Verb.GET, resource=PODS, namespace="demo", name="a")), str(scaling)
     (False, 'update statefulsets/scale demo/*')
 
-    Errors  ValueError for a verb that there is not; `check` for the rest, where it is known what is served.
+    Errors  ValueError for a verb that there is not and a key of more than two parts, TypeError for what is no verb,
+            resource and key at all; `check` for the rest, where it is known what is served.
     Shape   `resource` is a Resource, a plural, or a plural and a subresource such as `pods/status`. A bare plural
             matches the kind and all its subresources; a Resource matches by group and plural. `key` is a glob over
             `namespace/name`, or over `name` for a cluster-scoped kind; a call for a collection has the key
@@ -48,8 +53,15 @@ class Calls:
     key: str = "*"
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.verb, str) and isinstance(self.key, str) and _is_resource(self.resource)):
+            raise TypeError(
+                f"choose calls by {self.verb!r}, {self.resource!r}, {self.key!r}: write a verb, a Resource or a plural "
+                "and a key, as in Calls('create', PODS, 'demo/*'); leave out what may be any"
+            )
         if self.verb != "*" and self.verb not in _VERBS:
             raise ValueError(f"choose calls by {self.verb!r}: {_instead(self.verb, _VERBS, 'verb')}")
+        if self.key.count("/") > 1:
+            raise ValueError(f"choose calls by the key {self.key!r}: it has one slash, between namespace and name")
 
     def check(self, registry: Registry) -> None:
         """
@@ -80,7 +92,10 @@ class Calls:
                 f"choose calls to {self.verb} {what}: a server answers none; leave out the verb, or mend it"
             )
         scopes = {kind.resource.namespaced for kind in kinds}
-        if scopes == {True} and self.key and "/" not in self.key and self.key[0] not in "*?[":
+        problem = self._key_problem(namespaced=True in scopes) if len(scopes) == 1 else ""
+        if problem:
+            raise ValueError(f"choose calls of {plural} {self.key!r}: {problem}")
+        if scopes == {True} and self.key and "/" not in self.key and self.key[0] not in _ANYTHING:
             raise ValueError(
                 f"choose calls of {plural} {self.key!r}: they are in namespaces; write 'demo/{self.key}', or "
                 f"'*/{self.key}' for all namespaces"
@@ -88,6 +103,21 @@ class Calls:
         if scopes == {False} and "/" in self.key:
             name = self.key.rpartition("/")[2]
             raise ValueError(f"choose calls of {plural} {self.key!r}: they are in no namespace; write {name!r}")
+
+    def _key_problem(self, *, namespaced: bool) -> str:
+        """Say why no call has this key, but for a name with a namespace too many or too few."""
+        namespace, slash, name = self.key.partition("/")
+        if slash and not namespace:
+            return f"a key begins with a namespace; write 'demo/{name}', or '*/{name}' for all namespaces"
+        if slash and not _IN_NAMESPACES.issuperset(namespace):
+            return f"no namespace is called {namespace!r}; names have small letters, digits and hyphens"
+        named = name if slash or namespaced else namespace
+        if self.verb in _OF_COLLECTIONS and named and named[0] not in _ANYTHING:
+            instead = f"write '{namespace}/'" if namespaced else "leave the key out"
+            return f"a call to {self.verb} is for a collection; {instead}"
+        if self.verb in _OF_OBJECTS and not name and (slash or not self.key):
+            return f"a call to {self.verb} is for one object; write its name, or '*'"
+        return ""
 
     def matches(self, action: Action) -> bool:
         """Whether a call fits this pattern."""
@@ -101,6 +131,10 @@ class Calls:
             return self.resource.identity == action.resource.identity
         plural, _, subresource = self.resource.partition("/")
         return plural in ("*", action.resource.plural) and subresource in ("", action.subresource)
+
+
+def _is_resource(value: object) -> bool:
+    return isinstance(value, str | Resource)
 
 
 def _instead(wrong: str, right: Collection[str], what: str, other_names: Mapping[str, str] = _OTHER_VERBS) -> str:

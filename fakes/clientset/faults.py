@@ -157,6 +157,7 @@ class Faults:
         self._made: list[Fault] = []
         self._faults: list[Fault] = []
         self._taps: dict[_Tap, None] = {}
+        self._ended: dict[str, bool] = {}
 
     # ---- calls ------------------------------------------------------------------------------------------------------
 
@@ -181,7 +182,7 @@ class Faults:
         """
         fault = self._add(calls, _Fail(_checked(error or ServiceUnavailable(_DOWN))), None, lasts)
         if calls.verb in ("*", Verb.WATCH):
-            self.cut_watches(calls)
+            self.cut_watches(calls, optional=True)
         return fault
 
     def overload(self, calls: Calls = Calls(), *, times: int | None = 1, retry_after_s: int = 1) -> Fault:  # noqa: B008
@@ -194,17 +195,18 @@ class Faults:
 
     # ---- watches ----------------------------------------------------------------------------------------------------
 
-    def cut_watches(self, calls: Calls = Calls()) -> int:  # noqa: B008 - a frozen value
-        """Break the running watches, as a lost connection does; returns how many."""
-        return self._end_watches(calls, StreamBroken("the connection was lost [scripted fault]"))
+    def cut_watches(self, calls: Calls = Calls(), *, optional: bool = False) -> int:  # noqa: B008 - a frozen value
+        """Break the running watches, as a lost connection does; returns how many. `optional`: there may be none."""
+        return self._end_watches("cut", calls, StreamBroken("the connection was lost [scripted fault]"), optional)
 
-    def end_watches(self, calls: Calls = Calls()) -> int:  # noqa: B008
+    def end_watches(self, calls: Calls = Calls(), *, optional: bool = False) -> int:  # noqa: B008
         """End the running watches cleanly, as a server does after their timeout; returns how many."""
-        return self._end_watches(calls, None)
+        return self._end_watches("end", calls, None, optional)
 
-    def expire_watches(self, calls: Calls = Calls()) -> int:  # noqa: B008
+    def expire_watches(self, calls: Calls = Calls(), *, optional: bool = False) -> int:  # noqa: B008
         """End the running watches with 410 Gone, as a server does after compaction; returns how many."""
-        return self._end_watches(calls, Expired("too old resource version: compacted away [scripted fault]"))
+        error = Expired("too old resource version: compacted away [scripted fault]")
+        return self._end_watches("expire", calls, error, optional)
 
     def stall_watches(self, calls: Calls = Calls(), *, lasts: float | str | None = None) -> Fault:  # noqa: B008
         """Hold back all watch events until the fault ends; then they are delivered."""
@@ -224,14 +226,15 @@ class Faults:
 
     def unused(self) -> tuple[str, ...]:
         """Describe the faults that have met nothing, but for those that are optional."""
-        return tuple(str(fault) for fault in self._made if fault.is_missing)
+        missing = (str(fault) for fault in self._made if fault.is_missing)
+        return (*missing, *(what for what, has_met in self._ended.items() if not has_met))
 
     def tell_unused(self) -> None:
         """Warn about each fault that has met nothing, once."""
-        unused, self._made = self.unused(), []
+        unused, self._made, self._ended = self.unused(), [], {}
         if unused:
             warnings.warn(
-                f"end the faults: no call met {'; '.join(unused)}; mend the Calls, or say `.optional()` if that may be",
+                f"end the faults: no call met {'; '.join(unused)}; mend the Calls, or say that it is optional",
                 UnusedFaultWarning,
                 stacklevel=2,
             )
@@ -303,8 +306,12 @@ class Faults:
         return met
 
     def _add(self, calls: Calls, effect: _Effect, times: int | None, lasts: float | str | None = None) -> Fault:
-        if times is not None and times < 1:
-            raise ValueError(f"add a fault for {times} calls: write how many it affects, or None for all until its end")
+        if not isinstance(calls, Calls):
+            raise TypeError(f"add a fault for {calls!r}: write which calls, as in Calls('create', PODS, 'demo/*')")
+        if times is not None and (type(times) is not int or times < 1):
+            raise ValueError(
+                f"add a fault for {times!r} calls: write how many it affects, or None for all until its end"
+            )
         if self._registry is not None:
             calls.check(self._registry)
         fault = Fault(calls, effect, times=times, on_end=self._end)
@@ -320,13 +327,15 @@ class Faults:
             if isinstance(fault.effect, _Stall):
                 self._poke(fault.calls)
 
-    def _end_watches(self, calls: Calls, error: CtrlkitError | None) -> int:
+    def _end_watches(self, how: str, calls: Calls, error: CtrlkitError | None, optional: bool) -> int:  # noqa: FBT001
         _of_watches(calls)
         if self._registry is not None:
             calls.check(self._registry)
         met = [tap for tap in self._taps if calls.matches(tap.action)]
         for tap in met:
             tap.end(error)
+        what = f"{how} watches ({calls})"
+        self._ended[what] = self._ended.get(what, False) or optional or bool(met)
         return len(met)
 
     def _poke(self, calls: Calls) -> None:
@@ -397,6 +406,8 @@ def _checked(error: CtrlkitError) -> CtrlkitError:
 
 
 def _of_watches(calls: Calls) -> Calls:
+    if not isinstance(calls, Calls):
+        raise TypeError(f"disturb watches by {calls!r}: write which, as in Calls('watch', PODS)")
     if calls.verb not in ("*", Verb.WATCH):
         raise ValueError(
             f"disturb watches by calls to {calls.verb}: these have no events; leave out the verb, or write 'watch'"

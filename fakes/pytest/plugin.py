@@ -134,15 +134,27 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> _Factories | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Remember which test is set up; fail one that another plugin runs on a loop of its own."""
+    """Remember which test is set up; fail one that another plugin runs on a loop of its own, or that none can run."""
     item.config.stash[_SET_UP] = item
     is_coroutine = inspect.iscoroutinefunction(getattr(item, "obj", None))
+    if is_coroutine and _is_in_a_block():
+        pytest.fail(
+            "run a test that is a coroutine: a fixture of a wider scope is in a World.sync() block, whose loop counts "
+            "as running; give that fixture the scope function, or move this test to another module",
+            pytrace=False,
+        )
     if is_coroutine and _is_ours(item) and "anyio_backend" in getattr(item, "fixturenames", ()):
         pytest.fail(
             "run the test on virtual time: it is marked anyio, which runs it on a loop of its own; remove the mark, so "
             "that ctrlkit's plugin runs it",
             pytrace=False,
         )
+
+
+def _is_in_a_block() -> bool:
+    """Whether the block of a world for plain functions is open."""
+    module, loop = sys.modules.get("ctrlkit.fakes.loop"), asyncio._get_running_loop()
+    return module is not None and isinstance(loop, module.VirtualTimeLoop) and not loop.is_running()
 
 
 @pytest.hookimpl(trylast=True, optionalhook=True, specname="pytest_asyncio_loop_factories")

@@ -385,9 +385,11 @@ class Tracker:
 
 
 def _key_of(resource: AnyResource, body: Mapping[str, Any]) -> ObjectKey:
-    metadata = body.get("metadata") or {}
-    namespace = (metadata.get("namespace") or "") if resource.namespaced else ""
-    return ObjectKey(namespace, metadata.get("name") or "")
+    """Return the key of an object; what is wrong with it is said when it is decoded."""
+    metadata = body.get("metadata")
+    named = metadata if isinstance(metadata, Mapping) else {}
+    namespace, name = (value if isinstance(value, str) else "" for value in (named.get("namespace"), named.get("name")))
+    return ObjectKey(namespace if resource.namespaced else "", name)
 
 
 def _patch_parts(patch: Patch) -> tuple[PatchType, Any]:

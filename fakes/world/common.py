@@ -50,7 +50,7 @@ from ctrlkit.fakes.world.webhooks import WorldWebhooks, service_name
 from ctrlkit.manager import Build, Dependency, GraceExceeded, Manager, Settings, controllers_of, manager_from
 from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
-from ctrlkit.model import AnyResource, Unstructured
+from ctrlkit.model import AnyResource, Resource, Unstructured
 
 if TYPE_CHECKING:
     from ctrlkit.fakes.cluster import Cluster, ImageRuntime, Loop
@@ -193,6 +193,8 @@ class CommonWorld:
         Built-in kinds are served already.
         """
         for kind in kinds:
+            if not isinstance(kind, Resource):
+                raise TypeError(f"serve {kind!r}: it is no Resource; make one with custom_resource(...)")
             if self.tracker.registry.register_custom(kind):
                 self._kinds.append(kind)
 
@@ -371,11 +373,11 @@ class CommonWorld:
 
     def skew(self, part: Part, ahead_s: float) -> None:
         """Set a part's wall clock ahead of the server's (negative: behind); timers are not affected."""
-        self._parts[part].skew.seconds = ahead_s
+        self._running(part, "set the clock of").skew.seconds = ahead_s
 
     def faults_of(self, part: Part) -> Faults:
         """The faults between one manager and the server; other parts do not meet them."""
-        transport = self._parts[part].transport
+        transport = self._running(part, "ask for the faults of").transport
         if transport is None:
             raise RuntimeError(
                 f"ask for the faults of {type(part).__name__}: only a manager of manage() has its own way"
@@ -413,6 +415,9 @@ class CommonWorld:
         They are then counted, logged and retried, as in production; otherwise the first unforeseen exception ends the
         test. Foreseen ones, such as ApiError, OSError and those of HTTP clients, never do.
         """
+        for kind in kinds:
+            if not (isinstance(kind, type) and issubclass(kind, Exception)):
+                raise TypeError(f"allow failures of {kind!r}: it is no class of exceptions; write one, as KeyError")
         self._unforeseen.allow(kinds or (Exception,))
 
     # ---- time --------------------------------------------------------------------------------------------------------
@@ -461,6 +466,8 @@ class CommonWorld:
         The predicate is called whenever no task can run; NotFound counts as false.
         """
         __tracebackhide__ = True
+        if not callable(predicate):
+            raise TypeError(f"wait until {predicate!r}: it is no function; write `lambda: ...`, which is asked again")
         answers: list[object] = []
 
         async def holds() -> bool:
@@ -625,8 +632,16 @@ class CommonWorld:
         self._parts[part] = running
         self._exits.push_async_callback(running.end)
 
+    def _running(self, part: Part, tried: str) -> RunningPart:
+        running = self._parts.get(part)
+        if running is None:
+            fact = "it was stopped or crashed before" if part in self._gone else "it does not run in this world"
+            raise RuntimeError(f"{tried} {type(part).__name__}: {fact}; give a part that manage() or start() began")
+        return running
+
     def _forget(self, part: Part, how: str) -> RunningPart:
-        running = self._gone[part] = self._parts.pop(part)
+        running = self._gone[part] = self._running(part, "end")
+        del self._parts[part]
         self.trace.note(f"{running.name} {how}")
         return running
 

@@ -14,7 +14,8 @@ the verbs of `client`, is run by `run`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+import inspect
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -61,16 +62,24 @@ class SyncWorld(CommonWorld):
         if loop is not None:
             loop.close()
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Awaitable[T]) -> T:
         """
-        Run a coroutine on the world's loop, and return its result.
+        Run a coroutine, or what else can be awaited, on the world's loop, and return its result.
 
             made = world.run(world.client.create(CONFIG_MAPS, {...}))
+
+        Errors  TypeError for what is no coroutine, CtrlkitError where the world does not wait for this code.
         """
         __tracebackhide__ = True
         loop = self._loop
+        if not inspect.isawaitable(coroutine):
+            raise TypeError(
+                f"run {coroutine!r} in a world: it is no coroutine; call a function of one, as in "
+                "world.run(world.client.list(PODS)); what a world does itself, as settle(), is a plain call"
+            )
         if loop.is_running() or asyncio._get_running_loop() is not loop:
-            coroutine.close()
+            if asyncio.iscoroutine(coroutine):
+                coroutine.close()
             fact = "the world runs this code itself" if loop.is_running() else "this is outside of its block or thread"
             raise CtrlkitError(
                 f"wait in a world for plain functions: {fact}; wait in the test's own code, in the block"

@@ -327,7 +327,7 @@ async def fail_the_server(soak: Soak, _: Kept) -> bool:
         case 2:
             faults.lose_reply(Calls("patch"), times=3).optional()
         case 3:
-            faults.cut_watches()
+            faults.cut_watches(optional=True)
         case _:
             faults.delay(Calls(), 2.0, times=10).optional()
     return True

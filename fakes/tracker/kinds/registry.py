@@ -133,6 +133,10 @@ class Registry:
         path = self._by_kind.get((api_version, kind))
         return self.find(*path) if path else None
 
+    def kinds_of(self, api_version: str) -> tuple[str, ...]:
+        """Return the kinds that are served at an apiVersion."""
+        return tuple(kind for version, kind in self._by_kind if version == api_version)
+
     def versions_of(self, group: str, kind: str) -> tuple[str, ...]:
         """Return the apiVersions at which a kind of a group is served; of the group extensions, of those it became."""
         named = (version for version, name in self._by_kind if name == kind)

@@ -223,6 +223,11 @@ class Strategy:
         object.__setattr__(self, "head", f'{{"kind":"{resource.kind}","apiVersion":"{resource.api_version}",'.encode())
 
     @property
+    def keeps_objects(self) -> bool:
+        """Whether objects of the kind are stored; others are questions, or told of what runs."""
+        return self.review is None and self.report is None
+
+    @property
     def has_status(self) -> bool:
         """Whether the status is written through its own subresource only."""
         return "status" in self.subresources

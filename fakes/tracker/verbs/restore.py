@@ -10,6 +10,7 @@ from ctrlkit.fakes.tracker.decode import decode
 from ctrlkit.fakes.tracker.kinds import metadata
 from ctrlkit.fakes.tracker.kinds.deletion import is_finished
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
+from ctrlkit.fakes.tracker.ownership import managers
 from ctrlkit.fakes.tracker.refusals import Cause, invalid, unknown_resource
 from ctrlkit.fakes.tracker.schema.typed import blank_status
 from ctrlkit.fakes.tracker.store import Stored
@@ -32,7 +33,7 @@ def restore(core: Core, served: Strategy, action: Action) -> Stored:
             kind of which no objects are stored.
     """
     body: Mapping[str, Any] = action.body
-    if served.review is not None or served.report is not None:
+    if not served.keeps_objects:
         raise unknown_resource()
     metadata.check_kind(served.resource, body, custom=served.custom)
     metadata.of(served.resource, body)
@@ -43,6 +44,9 @@ def restore(core: Core, served: Strategy, action: Action) -> Stored:
         plain = _begun(core, served, plain, action)
     name = plain["metadata"].get("name") or ""
     causes = [*metadata.new_causes(served, plain["metadata"]), *_causes(core, served, plain)]
+    if plain["metadata"].get("managedFields", ()) is None:
+        text = "each entry has a manager, an operation, an apiVersion, and fieldsV1 of the type FieldsV1"
+        causes.append(Cause.invalid("metadata.managedFields", "entries of another form", text))
     if is_finished(served, plain):
         when = plain["metadata"]["deletionTimestamp"]
         text = "must not be set where no finalizer and no grace period holds the object"
@@ -55,6 +59,10 @@ def restore(core: Core, served: Strategy, action: Action) -> Stored:
 
 def _restored(served: Strategy, meta: Mapping[str, Any], namespace: str) -> Plain:
     kept = {name: value for name, value in metadata.clean(meta).items() if name not in _NOT_KEPT}
+    if not namespace:
+        kept.pop("namespace", None)
+    if "managedFields" in kept:
+        kept["managedFields"] = managers.read(kept["managedFields"])
     fresh = metadata.born(meta, namespace, generation=served.generation)
     return {**{name: fresh[name] for name in ("uid", "creationTimestamp", "generation") if name in fresh}, **kept}
 

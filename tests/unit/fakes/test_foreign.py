@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import http.server
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,56 @@ async def by_a_timer() -> str:
         return str(await answer)
     finally:
         timer.join()
+
+
+async def in_a_thread_of_anyio() -> str:
+    """It waits in its queue already when the job comes."""
+    return str(await pytest.importorskip("anyio.to_thread").run_sync(work))
+
+
+async def in_a_thread_that_is_woken(wakes: Callable[[], tuple[Callable[[], object], Callable[[], object]]]) -> str:
+    """It waits for the test, and has yet to notice that it need not wait any longer."""
+    loop, answer = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+    wait, wake = wakes()
+
+    def run() -> None:
+        wait()
+        loop.call_soon_threadsafe(answer.set_result, work())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(0.01)  # noqa: ASYNC251 - until it waits
+    wake()
+    try:
+        return str(await answer)
+    finally:
+        thread.join()
+
+
+def by_an_event() -> tuple[Callable[[], object], Callable[[], object]]:
+    event = threading.Event()
+    return event.wait, event.set
+
+
+def by_a_queue() -> tuple[Callable[[], object], Callable[[], object]]:
+    jobs: queue.Queue[int] = queue.Queue()
+    return jobs.get, lambda: jobs.put(1)
+
+
+def by_a_full_queue() -> tuple[Callable[[], object], Callable[[], object]]:
+    jobs: queue.Queue[int] = queue.Queue(1)
+    jobs.put(1)
+    return lambda: jobs.put(2), jobs.get
+
+
+def by_a_future() -> tuple[Callable[[], object], Callable[[], object]]:
+    future: Future[int] = Future()
+    return future.result, lambda: future.set_result(1)
+
+
+def by_a_semaphore() -> tuple[Callable[[], object], Callable[[], object]]:
+    semaphore = threading.Semaphore(0)
+    return semaphore.acquire, semaphore.release
 
 
 async def in_an_executor() -> str:
@@ -152,8 +204,13 @@ async def from_a_server_in_a_thread() -> str:
     "job",
     [
         *(in_a_thread, by_a_timer, in_an_executor, wrapped, queued_behind_another, in_a_process, in_a_child),
-        *(over_a_pipe, from_a_server_in_a_thread),
+        *(over_a_pipe, from_a_server_in_a_thread, in_a_thread_of_anyio),
+        *(
+            functools.partial(in_a_thread_that_is_woken, by)
+            for by in (by_an_event, by_a_queue, by_a_full_queue, by_a_future, by_a_semaphore)
+        ),
     ],
+    ids=lambda job: getattr(job, "__name__", "") or f"woken_{job.args[0].__name__}",
 )
 async def test_a_timeout_around_work_outside_is_not_over_at_once(job: Callable[[], Any]) -> None:
     """No virtual time passes, although a timer is set."""

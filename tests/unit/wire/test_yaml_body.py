@@ -22,6 +22,8 @@ from ctrlkit.wire.yaml_body import read_yaml
         (b"{<<: [{x: 1}, {x: 2, z: 2}]}", {"x": 1, "z": 2}),
         (b"[<<, a]", ["<<", "a"]),
         (b"a: <<", {"a": "<<"}),
+        (b"{a: !!binary aGVsbG8=, b: !own x}", {"a": "hello", "b": "x"}),
+        (b"a: " + b"9" * 5_000, {"a": "9" * 5_000}),
     ],
 )
 def test_what_a_text_says(text: bytes, value: Any) -> None:
@@ -41,6 +43,7 @@ def test_what_a_text_says(text: bytes, value: Any) -> None:
         (b"<<: [{a: 1}, 1]", "map merge requires map or sequence of maps"),
         (b"a: .inf", "unsupported value: .inf"),
         (b"a: !!int x", "cannot decode 'x' as tag:yaml.org,2002:int"),
+        (b"a: !!binary x", "cannot decode 'x' as tag:yaml.org,2002:binary"),
         (b"a: [", "did not find expected node content"),
     ],
 )

@@ -267,6 +267,14 @@ async def test_an_overloaded_server_turns_calls_away_as_priority_and_fairness_do
         (("get", "configmaps", "hello"), "they are in namespaces; write 'demo/hello', or '*/hello' for all"),
         (("get", CONFIG_MAPS, "hello"), "choose calls of configmaps 'hello': they are in namespaces"),
         (("get", "nodes", "demo/n1"), "choose calls of nodes 'demo/n1': they are in no namespace; write 'n1'"),
+        (("*", "*", "demo/a/b"), "choose calls by the key 'demo/a/b': it has one slash, between namespace and name"),
+        (("get", "pods", "/a"), "choose calls of pods '/a': a key begins with a namespace; write 'demo/a', or '*/a'"),
+        (("get", "pods", "Demo/a"), "no namespace is called 'Demo'; names have small letters, digits and hyphens"),
+        (("get", "pods", "demo /*"), "no namespace is called 'demo '"),
+        (("list", "pods", "demo/a"), "a call to list is for a collection; write 'demo/'"),
+        (("deletecollection", "nodes", "a"), "a call to deletecollection is for a collection; leave the key out"),
+        (("delete", "pods", "demo/"), "a call to delete is for one object; write its name, or '*'"),
+        (("get", "nodes", ""), "a call to get is for one object; write its name, or '*'"),
     ],
 )
 async def test_calls_that_cannot_be_are_refused_at_once(
@@ -293,6 +301,10 @@ async def test_calls_that_cannot_be_are_refused_at_once(
         ),
         *(
             ("get", "configmaps", "*-1"),
+            ("get", "configmaps", "[!a]?/b"),
+            ("create", "configmaps", "demo/"),
+            ("list", "configmaps", "demo/*"),
+            ("watch", "nodes", ""),
             ("list", "configmaps", ""),
             ("list", "configmaps", "demo/"),
             ("get", "nodes", "n*"),
@@ -313,8 +325,19 @@ async def test_a_fault_that_cannot_work_is_refused(clientset: FakeClientset) -> 
             disturb(Calls("list", CONFIG_MAPS))
     with pytest.raises(TypeError, match=r"fail calls with 'no': write an error of ctrlkit\.errors"):
         clientset.faults.fail(GET, "no")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="add a fault for 0 calls"):
-        clientset.faults.delay(GET, "1s", times=0)
+    for times in (0, 1.5, True, "2"):
+        with pytest.raises(ValueError, match=f"add a fault for {times!r} calls"):
+            clientset.faults.delay(GET, "1s", times=times)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="read duration None: write a number of seconds, or a text such as 30s"):
+        clientset.faults.delay(GET, None)  # type: ignore[arg-type]
+    for wrong in ("create", None, ("create", "pods")):
+        with pytest.raises(TypeError, match="write which calls, as in Calls"):
+            clientset.faults.fail(wrong, Conflict("never"))  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="disturb watches by "):
+            clientset.faults.cut_watches(wrong)  # type: ignore[arg-type]
+    for parts in ((7,), ("get", 7), ("get", "pods", None)):
+        with pytest.raises(TypeError, match="write a verb, a Resource or a plural and a key"):
+            Calls(*parts)
     assert clientset.faults.active() == ()
 
 
@@ -330,10 +353,15 @@ async def test_a_fault_that_met_nothing_is_told_at_the_end_of_the_world() -> Non
     world.faults.fail(other, Conflict("never")).optional()
     world.faults.stall_watches(Calls(resource=SECRETS)).end()
     world.faults_of(manager).lose_reply(other)
+    assert world.faults.cut_watches(Calls(resource=SECRETS)) == 0
+    assert world.faults.end_watches(Calls(resource=SECRETS), optional=True) == 0
+    assert world.faults.expire_watches() == 0
+    await world.settle()
+    assert world.faults_of(manager).expire_watches() > 0
     with pytest.warns(UnusedFaultWarning) as told:
         await world.__aexit__(None, None, None)
     assert [str(one.message).partition("; mend")[0] for one in told] == [
-        "end the faults: no call met hold back events (secrets)",
+        "end the faults: no call met hold back events (secrets); cut watches (secrets); expire watches (any call)",
         "end the faults: no call met lose the reply (delete configmaps, 1 more)",
     ]
 

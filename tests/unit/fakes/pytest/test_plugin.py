@@ -213,6 +213,34 @@ def test_plain_functions_have_a_world_too(pytester: pytest.Pytester) -> None:
     assert str(result.stdout).count(f"\n{said}\n") == 2
 
 
+def test_a_world_of_a_whole_module_serves_its_plain_functions(pytester: pytest.Pytester) -> None:
+    """A coroutine among them cannot run, and is told so; those of other modules can."""
+    pytester.makepyfile(
+        test_plain="""
+        import pytest
+        from ctrlkit.fakes import World
+
+        @pytest.fixture(scope="module")
+        def shared():
+            with World.sync() as world:
+                yield world
+
+        def test_one(shared):
+            shared.advance("1h")
+
+        async def test_coroutine():
+            pass
+
+        def test_two(shared):
+            shared.settle()
+        """,
+        test_others="async def test_coroutine(world): await world.settle()",
+    )
+    result = pytester.runpytest_inprocess(*AUTO)
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(["run a test that is a coroutine: *give that fixture the scope function, or move*"])
+
+
 def test_coroutines_of_any_make_have_a_world(pytester: pytest.Pytester) -> None:
     """Methods, those of hypothesis and of decorators; a plain test may use a fixture over ours."""
     pytester.makepyfile("""
@@ -354,9 +382,10 @@ def test_tests_run_in_several_processes_and_in_any_order(pytester: pytest.Pytest
 
     The other tests of the project run in that way themselves.
     """
-    pytester.makepyfile(test_a=TESTS, test_b=TESTS)
+    plain = "def test_plain(world_sync): world_sync.advance('1h')"
+    pytester.makepyfile(test_a=TESTS, test_b=TESTS, test_plain=plain)
     pytester.makeconftest("""
         def pytest_collection_modifyitems(items):
             items.reverse()
     """)
-    pytester.runpytest_subprocess(*AUTO, "-n", "4").assert_outcomes(passed=14)
+    pytester.runpytest_subprocess(*AUTO, "-n", "4").assert_outcomes(passed=15)

@@ -24,7 +24,9 @@ from ctrlkit.model.kinds import (
     CONFIG_MAPS,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
+    EVENTS,
     NAMESPACES,
+    NODES,
     PERSISTENT_VOLUME_CLAIMS,
     PODS,
     REPLICASETS,
@@ -209,6 +211,9 @@ def test_a_folder_is_read_by_the_names_of_its_files(tmp_path: Path) -> None:
         ("0o644", 420),
         ("1e3", 1000.0),
         ("1_000", 1000),
+        ("y", True),
+        ("!!binary aGVsbG8=", "hello"),
+        ("9" * 5_000, "9" * 5_000),
         ("yes", True),
         ("~", None),
         ("{1: a, true: b}", {"1": "a", "true": "b"}),
@@ -267,6 +272,120 @@ async def test_what_no_server_has_is_named(tmp_path: Path, text: str, complaint:
     path.write_text(text)
     with pytest.raises(ConfigError, match=complaint):
         World(path)
+
+
+OWNED = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, ownerReferences: %s}}"
+MANAGED = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a, " + UID + ", managedFields: [%s]}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "read the manifests in .*state.yaml: there are no objects; see how it was written"),
+        ("# nothing\n---\n---\n", "there are no objects"),
+        ("{apiVersion: v1, kind: List}", "read document 1 of .*state.yaml: it has no items; write them as a list"),
+        ("{apiVersion: v1, kind: PodList, items: {}}", "document 1 of .*state.yaml: its items are no list; write them"),
+        (
+            '{"kind": "APIResourceList", "apiVersion": "v1", "resources": []}',
+            "APIResourceList: .*no such kind is registe",
+        ),
+        ("error: forbidden", "document 1 .* an object: .* no apiVersion, no kind: an object has both; write them"),
+        ("{apiVersion: v1, kind: pod, metadata: {name: a}}", "pod a: .*no such kind is registered; did you mean Pod?"),
+        ("{apiVersion: v1, kind: ConfigMap, metadata: [a]}", "unmarshal array into Go struct field ConfigMap.metadata"),
+        ("{apiVersion: v1, kind: ConfigMap, metadata: a}", "unmarshal string into Go struct field ConfigMap.metadata"),
+        ("{apiVersion: v1, kind: ConfigMap, metadata: null}", "ConfigMap default: .*name or generateName is required"),
+        ("{apiVersion: v1, kind: ConfigMap}", "ConfigMap default: .*name or generateName is required"),
+        (
+            "{apiVersion: v1, kind: Pod, metadata: {name: [a], namespace: [b]}}",
+            "its metadata.namespace is of type list",
+        ),
+        (OWNED % "a", "unmarshal string into Go struct field ObjectMeta.metadata.ownerReferences"),
+        (OWNED % "{a: b}", "unmarshal object into Go struct field ObjectMeta.metadata.ownerReferences"),
+        (OWNED % "[1]", "unmarshal number into Go struct field ObjectMeta.metadata.ownerReferences"),
+        (OWNED % "[null]", "metadata.ownerReferences.kind: Invalid value"),
+        (MANAGED % "{}", "metadata.managedFields: Invalid value: .*each entry has a manager, an operation"),
+        (
+            MANAGED % "{manager: a, operation: Move, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: {}}",
+            "managedFields: I",
+        ),
+        ("{apiVersion: v1, kind: ConfigMap, metadata: &m {name: a, labels: *m}}", "unknown anchor 'm' referenced"),
+        ('{"apiVersion": "v1", "kind": "Pod", "kind": "Node"}', "key 'kind' is given twice in line 1"),
+        (
+            "{apiVersion: authentication.k8s.io/v1, kind: TokenReview, metadata: {name: a}, spec: {token: a}}",
+            "TokenReview a: objects of this kind are answers, and stored nowhere",
+        ),
+        (
+            "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: x, uid: u}"
+            "}, {apiVersion: v1, kind: Node, metadata: {name: b, uid: u}}]}",
+            "seed item 2 of document 1 of .*state.yaml: Node b: Pod x/a has the uid u, too; give it one of its own",
+        ),
+        (
+            "{apiVersion: example.com/v1, kind: W, metadata: {name: a}, spec: " + "[" * 20_000 + "]" * 20_000 + "}",
+            "exceeded max depth of 10000",
+        ),
+    ],
+)
+async def test_what_is_no_object_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+    """Whatever stands in its place: it is never a traceback of ours, nor passed over."""
+    path = tmp_path / "state.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=complaint):
+        World(path)
+
+
+@pytest.mark.parametrize("suffix", ["json", "yaml"])
+async def test_an_object_of_many_levels_is_taken(tmp_path: Path, suffix: str) -> None:
+    """As many as a server holds."""
+    levels = '{"a": ' * 3_000 + "1" + "}" * 3_000
+    path = tmp_path / f"deep.{suffix}"
+    text = f'{{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {{"name": "w"}}, "spec": {levels}}}'
+    path.write_text(text if suffix == "json" else text.replace('"metadata":', "metadata:"))
+    async with World(path, kinds=[WIDGETS]) as world:
+        assert len(world.tracker.list(WIDGETS)) == 1
+
+
+async def test_what_only_looks_like_a_list_is_an_object(tmp_path: Path) -> None:
+    """A custom kind may end like one, and have a field `items`; a name makes it an object, or a name to be made."""
+    lists = custom_resource(group="example.com", kind="PriceList", plural="pricelists")
+    head = "apiVersion: example.com/v1\nkind: PriceList\n"
+    (tmp_path / "a.yaml").write_text(
+        f"{head}metadata: {{generateName: a-}}\nitems: []\n---\n{head}metadata: {{name: b}}"
+    )
+    async with World(tmp_path, kinds=[lists]) as world:
+        assert len(world.tracker.list(lists)) == 2
+
+
+async def test_an_empty_list_is_what_kubectl_prints_where_nothing_is(tmp_path: Path) -> None:
+    """It is taken; so is an empty file beside others, and what is a folder is left alone."""
+    (tmp_path / "a.yaml").write_text("")
+    (tmp_path / "b.yaml").write_text("apiVersion: v1\nitems: []\nkind: List\nmetadata:\n  resourceVersion: ''\n")
+    (tmp_path / "c.yaml").mkdir()
+    async with World(tmp_path) as world:
+        assert world.tracker.list(CONFIG_MAPS) == []
+
+
+def test_what_is_in_no_namespace_has_none() -> None:
+    """As on a server, which takes it away; a file's empty one is `default`."""
+    tracker = Tracker()
+    seed(tracker, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "namespace": "b", "uid": "u"}})
+    assert tracker.get(NODES, "a").metadata.namespace == ""
+    seed(tracker, *_read(b"{apiVersion: v1, kind: ConfigMap, metadata: {name: a, namespace: ''}}"))
+    assert tracker.get(CONFIG_MAPS, "default/a")
+
+
+def test_an_object_that_was_printed_twice_is_one() -> None:
+    """At two versions of its kind, too, or as an Event of either group."""
+    tracker = Tracker()
+    event = {"metadata": {"name": "e", "namespace": "demo", "uid": "u"}, "type": "Normal", "reason": "Done"}
+    about = {"kind": "Pod", "namespace": "demo", "name": "a"}
+    old = {"apiVersion": "v1", "kind": "Event", **event, "involvedObject": about}
+    seed(tracker, old, {"apiVersion": "events.k8s.io/v1", "kind": "Event", **event, "regarding": about}, old)
+    assert [one.metadata.uid for one in tracker.list(EVENTS)] == ["u"]
+
+
+async def test_a_name_that_is_too_long_for_a_file_is_no_file() -> None:
+    with pytest.raises(ConfigError, match="there is no such file"):
+        World("x" * 300)
 
 
 async def test_a_path_is_looked_for_beside_the_code_that_names_it(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,44 @@ def test_where_it_cannot_wait_it_says_why() -> None:
     World.sync()  # never entered: nothing is left open
     with pytest.raises(ValueError, match="no such kind is registered"):
         World.sync(greeting())
+
+
+def test_what_is_no_coroutine_is_not_run() -> None:
+    """A wait of the world itself, which is over when it is passed, and a function that was not called."""
+    with World.sync() as world:
+        for wrong in (world.settle(), world.client.list, 7):  # type: ignore[func-returns-value]
+            with pytest.raises(TypeError, match=r"it is no coroutine; .*as settle\(\), is a plain call"):
+                world.run(wrong)  # type: ignore[arg-type]
+
+
+def test_an_interrupted_wait_ends_the_world_and_is_told() -> None:
+    """After Ctrl-C nothing is left that would keep another world, or another loop, from running."""
+
+    async def interrupted() -> None:
+        await asyncio.sleep(1)
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        with (  # noqa: PT012
+            pytest.raises(KeyboardInterrupt),
+            World.sync(greeting(), kinds=[GREETINGS]) as world,
+        ):
+            world.manage(greeter())
+            world.run(interrupted())
+        assert asyncio._get_running_loop() is None
+
+
+def test_worlds_of_several_threads_know_nothing_of_each_other() -> None:
+    """Each has its own loop and its own time."""
+
+    def pass_time(hours: int) -> float:
+        with World.sync(greeting(), kinds=[GREETINGS]) as world:
+            world.manage(greeter())
+            world.advance(f"{hours}h")
+            return clock.monotonic()
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(pass_time, range(1, 6))) == [hours * 3600.0 for hours in range(1, 6)]
 
 
 def test_loops_of_others_work_before_and_after() -> None:

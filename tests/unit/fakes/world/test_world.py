@@ -673,6 +673,30 @@ async def test_what_is_no_part_is_named() -> None:
     async with World() as world:
         with pytest.raises(TypeError, match=r"^start object: .* has no run\(\) and busy\(\); give a Manager"):
             world.start(object())  # type: ignore[arg-type]
+        other, manager = object(), world.manage(lambda _manager: [])
+        await world.stop(manager)
+        for part, fact in ((other, "it does not run in this world"), (manager, "it was stopped or crashed before")):
+            with pytest.raises(
+                RuntimeError, match=rf"^end \w+: {fact}; give a part that manage\(\) or start\(\) began"
+            ):
+                await world.crash(part)  # type: ignore[arg-type]
+            with pytest.raises(RuntimeError, match=f"^set the clock of .*: {fact}"):
+                world.skew(part, 1.0)  # type: ignore[arg-type]
+            with pytest.raises(RuntimeError, match=f"^ask for the faults of .*: {fact}"):
+                world.faults_of(part)  # type: ignore[arg-type]
+
+
+async def test_what_a_world_cannot_take_is_named() -> None:
+    """With what to write instead."""
+    async with World() as world:
+        with pytest.raises(TypeError, match="allow failures of 'KeyError': it is no class of exceptions"):
+            world.allow_failures("KeyError")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="serve 'widgets': it is no Resource; make one with custom_resource"):
+            world.serve("widgets")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"wait until False: it is no function; write `lambda: \.\.\.`"):
+            await world.until(False)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"read duration \[1\]: write a number of seconds"):
+            await world.advance([1])  # type: ignore[arg-type]
 
 
 async def test_a_test_that_expects_a_world_to_stay_busy_is_not_told_again_at_its_end() -> None:

@@ -21,7 +21,7 @@ example.com/web:
   logs: [starting, {text: ready, after_s: 20, every_s: 60}]
   exits: {1: {code: 1, message: lost}, 2: {oom: true, after_s: 30}, 3: {signal: 11}}
   stops: {after_s: never}
-  execs: {ls: "a b", "ls -l": 2, df: {output: x, error: y, exit_code: 1, takes_s: 3}}
+  execs: {ls: "a b", "ls -l": 2, df: {output: x, error: z, exit_code: 1, takes_s: 3}}
   shell: true
   command: [sh]
   pages: {/: hello}
@@ -49,7 +49,7 @@ READ = {
         logs=("starting", Line("ready", after_s=20, every_s=60)),
         exits={1: Exits(1, message="lost"), 2: Exits.oom(after_s=30), 3: Exits.by_signal(11)},
         stops=Exits(after_s=NEVER_S),
-        execs={"ls": "a b", "ls -l": 2, "df": CommandAnswer(output="x", error="y", exit_code=1, takes_s=3)},
+        execs={"ls": "a b", "ls -l": 2, "df": CommandAnswer(output="x", error="z", exit_code=1, takes_s=3)},
         shell=True,
         command=("sh",),
         pages={"/": "hello"},
@@ -111,10 +111,10 @@ def test_a_file_may_be_json(tmp_path: Path) -> None:
         ("web: {execs: {ls: {takes_s: 1e300}}}", "field execs.ls.takes_s: it is 1e+300; write a number of seconds"),
         (f"web: {{pull: {{size_bytes: 1{'0' * 400}}}}}", "000...; write a whole number"),
         (f"web: {{pull: {{size_bytes: {2**63}}}}}", "size_bytes is 9223372036854775808; write a size, below 2**63"),
-        (f"web: {{ports: [1{'0' * 5000}]}}", "read the images FILE: it has a number of thousands of digits"),
-        (f'{{"web": {{"ports": [1{"0" * 5000}]}}}}', "read the images FILE: it has a number of thousands of digits"),
+        (f"web: {{ports: [1{'0' * 5000}]}}", "image web, field ports[0]: it is '10000"),
+        (f'{{"web": {{"ports": [1{"0" * 5000}]}}}}', "image web, field ports[0]: it is '10000"),
         (f"web: {{logs: {'[' * 3000}{']' * 3000}}}", "field logs[0]: it is nested too deep; write a mapping"),
-        (f"web: {{logs: {'[' * 12_000}{']' * 12_000}}}", "it is nested more than 10000 levels deep"),
+        (f"web: {{logs: {'[' * 12_000}{']' * 12_000}}}", "it is no YAML: exceeded max depth of 10000"),
         ("web: {logs: [{text: a, every_s: 1e-9}]}", "every_s is 1e-09; write 0 for once, or 0.001 seconds or more"),
         ("web: {probes: {70000: true}}", "a port that is probed is 70000; write a number from 1 to 65535"),
         ("web: {probes: {-1: true}}", "a port that is probed is -1; write a number from 1 to 65535"),
