@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -137,6 +138,8 @@ def _demo(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         verbose=arguments.verbose,
     )
+    gc.freeze()  # what was imported stays, and what a demo leaves behind is little: it is looked for seldom
+    gc.set_threshold(20_000, 20, 100)
     return asyncio.run(demo(options))
 
 

@@ -20,6 +20,9 @@ _FILES: Final = {
     "deployment": (f"{_BASE}/service.yaml", f"{_BASE}/deployment.yaml"),
     "network": ("network.yaml",),
 }
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's parser where it was built in: the definitions are long."""
+
 NAMES: Final = tuple(_FILES)
 """The manifests, in the order of installation."""
 
@@ -50,4 +53,4 @@ def objects(name: str) -> list[dict[str, Any]]:
     >>> [item["kind"] for item in objects("deployment")]
     ['Service', 'Service', 'Deployment', 'PodDisruptionBudget']
     """
-    return list(yaml.safe_load_all(manifest(name)))
+    return list(yaml.load_all(manifest(name), Loader=_LOADER))
