@@ -180,9 +180,11 @@ class NodeCalls:
         *,
         port: int,
         changes_max: int = CHANGES_MAX,
-    ) -> Visit:
+    ) -> tuple[Visit, Health]:
         """
         Ask each node that has an address, and change its list as the mesh demands; with `changes_max` 0 only ask.
+
+        Returns what they said, and what follows from it.
 
         Errors  None for nodes: those that fail are in the result.
         """
@@ -331,7 +333,9 @@ def _is_same(before: RpcError | None, error: RpcError | None) -> bool:
     return type(before) is type(error) is RpcRefused and before.code == error.code
 
 
-def _outcome(known: _Network, members: Sequence[Member], found: Mapping[str, _Found], mesh: Mesh) -> Visit:
+def _outcome(
+    known: _Network, members: Sequence[Member], found: Mapping[str, _Found], mesh: Mesh
+) -> tuple[Visit, Health]:
     """Put together what was found and what is remembered, and when to come again."""
     now = monotonic()
     said: dict[str, Said] = {}
@@ -350,8 +354,8 @@ def _outcome(known: _Network, members: Sequence[Member], found: Mapping[str, _Fo
         unfinished=frozenset(name for name, one in found.items() if one.is_unfinished),
     )
     known.last = replace(visit, said=_of_members(said, members, mesh))
-    is_changed = any(one.added or one.removed for one in found.values())
-    return replace(visit, again_s=_again_s(known, assess(members, visit, mesh), visit, now, is_changed=is_changed))
+    health, is_changed = assess(members, visit, mesh), any(one.added or one.removed for one in found.values())
+    return replace(visit, again_s=_again_s(known, health, visit, now, is_changed=is_changed)), health
 
 
 def _entries(members: Sequence[Member], mesh: Mesh) -> frozenset[str]:

@@ -74,7 +74,7 @@ class Provided:
             `credentials` are those in force; None while no node has any. `trouble`: what is wrong with the Secret that
             is named. `secret`: the Secret with the credentials that are wanted. `port`: where the nodes take calls.
             `again_s`: seconds until the Secrets are to be read again. `is_settled`: what makes pods is as the spec
-            says, so one that is not updated has to be replaced.
+            says, so one that is not updated has to be replaced. `is_begun`: there was nothing of it before this pass.
     """
 
     network: BitcoinNetwork
@@ -86,6 +86,7 @@ class Provided:
     secret: str = ""
     again_s: float = REREAD_S
     is_settled: bool = False
+    is_begun: bool = False
     is_rotating: bool = False
     images: Mapping[str, str] = field(default_factory=dict)
     refused: str = ""
@@ -139,6 +140,7 @@ class Provider:
         if old is not None:
             return await self._as_before(network, seen, old)
         config = await self._configs.read(network)
+        is_begun = config is None and not (seen.statefulsets or seen.pods)
         if network.spec.paused:
             running = running_images(network, seen.statefulsets, seen.pods)
             return replace(_provided(network, seen, seen.statefulsets, config), images=running)
@@ -168,6 +170,7 @@ class Provider:
             replaceable=tuple(one for one in provided.replaceable if one.group not in removal.groups),
             trouble=trouble,
             is_settled=is_settled(now, ensured.statefulsets, config),
+            is_begun=is_begun,
             is_rotating=isinstance(wanted, Credentials) and wanted != config.in_force,
             images=_taken(now, choice.images, running, sets, ensured.statefulsets),
             refused="; ".join(filter(None, (choice.refused, ensured.refused))),

@@ -4,7 +4,8 @@ Reconciles a network: sees to its objects, asks its nodes, connects them, and ro
     1 read          what the caches show of it
     2 credentials   those that are wanted, in force, and accepted
     3 objects       created, repaired, and removed where the spec lost them
-    4 status        before any node is called, where the spec is new; of new pods where the nodes take long to answer
+    4 status        before any node is called, where the spec is new; of new pods where the nodes take long to answer.
+                    Of a network that was just begun in the next pass, when its pods are there
     5 ask           all nodes at once, and
     6 connect       those that are to know each other, in one budget of time for both
     7 assess        which nodes are connected, and at the tip
@@ -37,7 +38,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -45,7 +46,7 @@ from ctrlkit.bitcoin.asking import CHANGES_MAX, NodeCalls
 from ctrlkit.bitcoin.caches import Caches
 from ctrlkit.bitcoin.configs import SecretTaken
 from ctrlkit.bitcoin.facts import Member, Visit
-from ctrlkit.bitcoin.health import assess
+from ctrlkit.bitcoin.health import Health, assess
 from ctrlkit.bitcoin.layout import members_of, refused_spec
 from ctrlkit.bitcoin.mesh import Mesh, mesh_of
 from ctrlkit.bitcoin.names import NETWORK_LABEL
@@ -64,6 +65,8 @@ from ctrlkit.errors import DecodeError, NotFound, TerminalError
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.model import ObjectKey, ObjectMeta, Unstructured
 
+T = TypeVar("T")
+
 CHECK_S: Final = 60.0
 """Seconds until the nodes of a settled network are asked again: one may restart without a change of its pod."""
 
@@ -71,7 +74,7 @@ LEAST_S: Final = 1.0
 """Least seconds between two passes that no change asks for."""
 
 TELL_AFTER_S: Final = 0.5
-"""Seconds that nodes have to answer before the status tells of new pods without their answers."""
+"""Seconds after which the status tells of new pods without their nodes' answers, and of a new network without pods."""
 
 SECRET_RETRY_S: Final = 10.0
 """Seconds until a Secret that was missing, incomplete or of somebody else is read again."""
@@ -133,6 +136,8 @@ class BitcoinReconciler:
             if isinstance(blocked, SecretTaken):
                 return RequeueAfter(SECRET_RETRY_S)
             raise
+        if provided.is_begun and not network.status.observed_generation:
+            return RequeueAfter(TELL_AFTER_S)  # its objects lead to the next pass sooner
         network = provided.network
         members = await self._troubles.told(network, seen, provided.members)
         absent = [member.name for member in members if not member.is_ready]
@@ -140,7 +145,8 @@ class BitcoinReconciler:
         findings = _findings(provided, members, mesh)
 
         async def tell_first() -> None:
-            heard = _with_visit(findings, self._nodes.remembered(network.metadata.key, members), mesh)
+            last = self._nodes.remembered(network.metadata.key, members)
+            heard = replace(findings, said=last.said, health=assess(members, last, mesh))
             await report.write(status_of(network, replace(heard, step=_next_step(network, provided, heard))))
 
         if network.status.observed_generation != network.metadata.generation:
@@ -148,24 +154,25 @@ class BitcoinReconciler:
         again_s = min(provided.again_s, self._troubles.again_s(network.metadata.key))
         if provided.credentials is not None:
             visiting = self._visit(network, provided, members, mesh)
-            visit = await (_in_time(visiting, tell_first) if _shows_others(network, members) else visiting)
-            findings = await self._roll_out(network, provided, _with_visit(findings, visit, mesh), report)
+            visit, health = await (_in_time(visiting, tell_first) if _shows_others(network, members) else visiting)
+            findings = replace(findings, said=visit.said, health=health)
+            findings = await self._roll_out(network, provided, findings, report)
             again_s = min(again_s, visit.again_s)
         await report.write(status_of(network, findings))
         return _next_look(findings, again_s)
 
     async def _visit(
         self, network: BitcoinNetwork, provided: Provided, members: tuple[Member, ...], mesh: Mesh
-    ) -> Visit:
+    ) -> tuple[Visit, Health]:
         """Ask the nodes and connect them; of a paused network they are only asked."""
         assert provided.credentials is not None
         key, changes_max = network.metadata.key, 0 if network.spec.paused else CHANGES_MAX
-        visit = await self._nodes.visit(
+        visit, health = await self._nodes.visit(
             key, members, provided.credentials, mesh, port=provided.port, changes_max=changes_max
         )
         if any(isinstance(said, BadCredentials) for said in visit.said.values()):
             self._provider.reread(key)
-        return visit
+        return visit, health
 
     async def _roll_out(
         self, network: BitcoinNetwork, provided: Provided, findings: Findings, report: Report
@@ -231,10 +238,6 @@ def _findings(provided: Provided, members: tuple[Member, ...], mesh: Mesh) -> Fi
     )
 
 
-def _with_visit(findings: Findings, visit: Visit, mesh: Mesh) -> Findings:
-    return replace(findings, said=visit.said, health=assess(findings.members, visit, mesh))
-
-
 def _next_step(network: BitcoinNetwork, provided: Provided, findings: Findings) -> Step | None:
     """Return the next step of a rollout; None while what makes the pods is not as the spec says."""
     if not provided.is_settled:
@@ -251,7 +254,7 @@ def _shows_others(network: BitcoinNetwork, members: tuple[Member, ...]) -> bool:
     return told != [(member.name, member.is_ready, member.address) for member in members]
 
 
-async def _in_time(visiting: Coroutine[Any, Any, Visit], tell: Callable[[], Awaitable[None]]) -> Visit:
+async def _in_time(visiting: Coroutine[Any, Any, T], tell: Callable[[], Awaitable[None]]) -> T:
     """Finish a visit; where it takes longer than TELL_AFTER_S, tell what is known without it meanwhile."""
     visit = asyncio.ensure_future(visiting)
     try:

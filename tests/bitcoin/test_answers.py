@@ -254,7 +254,7 @@ async def main():
     async with RpcClient(timeout_s=60) as bitcoind:
         before, calls = mib(), NodeCalls(bitcoind)
         key, port = ObjectKey("demo", "net"), int(sys.argv[1])
-        visit = await calls.visit(key, members, credentials, mesh, port=port, changes_max=0)
+        visit, _ = await calls.visit(key, members, credentials, mesh, port=port, changes_max=0)
         print(before, mib(), sum(isinstance(said, Answer) for said in visit.said.values()))
 
 asyncio.run(main())

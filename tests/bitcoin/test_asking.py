@@ -48,7 +48,8 @@ class Pass:
     mesh: Mesh
 
     async def visit(self, *, credentials: Credentials = CREDENTIALS, changes_max: int = CHANGES_MAX) -> Visit:
-        return await self.calls.visit(KEY, self.members, credentials, self.mesh, port=RPC_PORT, changes_max=changes_max)
+        visiting = self.calls.visit(KEY, self.members, credentials, self.mesh, port=RPC_PORT, changes_max=changes_max)
+        return (await visiting)[0]
 
     async def settled(self) -> Visit:
         """Visit until all is well."""

@@ -151,7 +151,8 @@ def test_numbers_are_those_of_the_code() -> None:
     assert f"had {asking.EARLIER_S:g} s before" in rows["a node is behind"]
     assert f"fails {asking.FALLS_MAX} times within {asking.STEADY_S:g} s" in PAGE
     assert rows["changes of a network's pods, claims and other objects"] == f"are gathered for {caches.BATCH_S:g} s"
-    assert rows["new pods are told of without what their nodes answer"] == f"after {reconciler.TELL_AFTER_S:g} s"
+    for row in ("new pods are told of without what their nodes answer", "a new network is told of without its pods"):
+        assert rows[row] == f"after {reconciler.TELL_AFTER_S:g} s"
     assert rows["a start, with what it replays or reindexes"] == f"{layout.STARTUP_LIMIT_S // 3600} h"
     assert f"more than {asking.NEWS_MAX} times" in PAGE
     assert f"after {owned.GROW_RETRY_S / 60:g} minutes" in rows["a claim that may not grow"]

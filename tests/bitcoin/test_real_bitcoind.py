@@ -212,7 +212,7 @@ async def test_visits_connect_nodes_within_seconds_and_see_who_is_at_the_tip(kin
         calls = NodeCalls(client)
 
         async def seen(*, at_tip: int) -> bool:
-            visit = await calls.visit(ObjectKey("demo", "net"), members, CREDENTIALS, mesh, port=RPC_PORT)
+            visit, _ = await calls.visit(ObjectKey("demo", "net"), members, CREDENTIALS, mesh, port=RPC_PORT)
             health = assess(members, visit, mesh)
             return (health.link, health.seen, len(health.at_tip)) == (Link.CONNECTED, health.wanted, at_tip)
 

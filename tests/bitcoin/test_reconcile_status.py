@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from ctrlkit.bitcoin.objects import BUDGETS, SERVICES
+from ctrlkit.bitcoin.reconciler import TELL_AFTER_S
+from ctrlkit.controller.writes import SEEN_WITHIN_S
+from ctrlkit.fakes.clientset.calls import Calls
+from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.model import Action, MergePatch, Verb
-from ctrlkit.model.kinds import PODS
-from tests.bitcoin.scene import KEY, NETWORKS, STATUS, Scene, address, node
+from ctrlkit.model.kinds import PODS, STATEFULSETS
+from tests.bitcoin.memory import MemoryNodes
+from tests.bitcoin.scene import KEY, NETWORKS, STATUS, Scene, address, node, scene_with
 
 
 def _ready(scene: Scene) -> list[bool]:
@@ -43,14 +49,37 @@ async def test_the_status_follows_the_pods(scene: Scene) -> None:
     assert _ready(scene) == [False, True]
 
 
+async def test_a_new_network_is_told_of_with_its_pods(scene: Scene) -> None:
+    """They come within the tenth of a second in which changes are gathered, so one status has both."""
+    scene.apply(3)
+    await scene.world.settle()
+    assert scene.world.clientset.writes.count(STATUS) == 1
+    assert scene.network.at("status.observedGeneration") == 1
+    assert [one["state"] for one in scene.network.at("status.nodes")] == ["Starting"] * 3
+
+
+async def test_a_new_network_without_pods_is_told_of_too() -> None:
+    """Nobody makes them; and where no watch tells what the controller made either, it comes back by itself."""
+    async with scene_with(MemoryNodes(), cluster=()) as scene:
+        scene.apply(3)
+        await scene.pass_time(TELL_AFTER_S)
+        assert [one["state"] for one in scene.network.at("status.nodes")] == ["Waiting"] * 3
+        for kind in (SERVICES, BUDGETS, STATEFULSETS):
+            scene.world.faults.stall_watches(Calls(resource=kind), lasts=3600)
+        another = {"apiVersion": NETWORKS.api_version, "kind": NETWORKS.kind, "spec": {"nodes": 1}}
+        seed(scene.world.tracker, another | {"metadata": {"name": "other", "namespace": "demo"}})
+        await scene.pass_time(SEEN_WITHIN_S + TELL_AFTER_S)
+        assert scene.world.tracker.get(NETWORKS, "demo/other").at("status.observedGeneration") == 1
+
+
 async def test_a_network_becomes_available_in_few_passes_and_writes(scene: Scene) -> None:
     """Pods that come together are told together, with what their nodes answer."""
     scene.apply(3)
     await scene.world.settle()
     await scene.run_pods()
     assert scene.condition("Available")[0] == "True"
-    assert scene.passes <= 5
-    assert scene.world.clientset.writes.count(STATUS) <= 3
+    assert scene.passes <= 4
+    assert scene.world.clientset.writes.count(STATUS) <= 2
 
 
 async def test_new_pods_are_told_of_before_nodes_that_take_long_have_answered(scene: Scene) -> None:
