@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from ctrlkit.bitcoin.network import CHAINS, Chain, Configuration, NodeOptions, Spec
@@ -162,6 +163,7 @@ def is_quantity(text: str) -> bool:
     return _QUANTITY_IN_SPEC.fullmatch(text) is not None
 
 
+@lru_cache(maxsize=1_000)
 def amount_of(quantity: str) -> Fraction:
     """
     Return what a Kubernetes quantity stands for: bytes, or whatever is counted. Any form that the API server keeps.

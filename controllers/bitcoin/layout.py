@@ -51,6 +51,7 @@ from ctrlkit.bitcoin.network import (
     NetworkPolicy,
     NodeOptions,
     Spec,
+    remembered,
 )
 from ctrlkit.bitcoin.objects import (
     BUDGETS,
@@ -107,6 +108,7 @@ def groups_of(spec: Spec) -> dict[str, int]:
     return {MAIN_GROUP: spec.nodes} | {group.name: group.nodes for group in spec.groups}
 
 
+@remembered
 def refused_spec(spec: Spec) -> str:
     """
     Say which value of a spec cannot be used, of the network or of a group; empty where all can.
@@ -162,7 +164,7 @@ def config_secret(network: BitcoinNetwork, state: ConfigState) -> Plain:
         _USER: state.in_force.user,
         _PASSWORD: state.in_force.password,
         _AUTH: "\n".join(state.auth),
-        **{conf_key(group): _conf(network.spec, group, state) for group in groups_of(network.spec)},
+        **{conf_key(group): _conf(network.spec, group, state.auth) for group in groups_of(network.spec)},
     }
     data = {key: b64encode(value.encode()).decode() for key, value in values.items()}
     return _object(network, SECRETS, config_name(network.metadata.name)) | {"type": "Opaque", "data": data}
@@ -184,8 +186,9 @@ def config_in(secret: Secret) -> ConfigState | None:
     return ConfigState(Credentials(user=user, password=password), tuple(filter(is_auth_line, auth.split())))
 
 
-def _conf(spec: Spec, group: str, state: ConfigState) -> str:
-    return bitcoin_conf(spec, options_of(spec, group), state.auth)
+@remembered
+def _conf(spec: Spec, group: str, auth: tuple[str, ...]) -> str:
+    return bitcoin_conf(spec, options_of(spec, group), auth)
 
 
 def conf_key(group: str) -> str:
@@ -193,8 +196,9 @@ def conf_key(group: str) -> str:
     return f"{group}.conf"
 
 
-def _conf_digest(spec: Spec, group: str, state: ConfigState) -> str:
-    return digest(_conf(spec, group, state))
+@remembered
+def _conf_digest(spec: Spec, group: str, auth: tuple[str, ...]) -> str:
+    return digest(_conf(spec, group, auth))
 
 
 # ---- the objects -----------------------------------------------------------------------------------------------------
@@ -306,7 +310,7 @@ def _template(network: BitcoinNetwork, state: ConfigState, group: str, image: st
         "tolerations": options.tolerations,
     }
     pod |= {field: to_plain(value) for field, value in said.items() if value}
-    annotations = {CONFIG_DIGEST: _conf_digest(spec, group, state)}
+    annotations = {CONFIG_DIGEST: _conf_digest(spec, group, state.auth)}
     return {"metadata": {"labels": labels(name, group), "annotations": annotations}, "spec": pod}
 
 
@@ -378,7 +382,7 @@ def members_of(
     members: list[Member] = []
     for group, nodes in groups_of(spec).items():
         statefulset = sets.get(statefulset_name(name, group))
-        conf = "" if state is None else _conf_digest(spec, group, state)
+        conf = "" if state is None else _conf_digest(spec, group, state.auth)
         for ordinal in range(nodes):
             node = pod_name(name, ordinal, group)
             pod = pod_by_name.get(node)
@@ -445,7 +449,7 @@ def is_settled(network: BitcoinNetwork, statefulsets: Iterable[StatefulSet], sta
         if found is None or found.metadata.deleting or not is_seen(found):
             return False
         if (found.spec.template.metadata.annotations or {}).get(CONFIG_DIGEST) != _conf_digest(
-            network.spec, group, state
+            network.spec, group, state.auth
         ):
             return False
     return True
@@ -481,9 +485,9 @@ def writers_of(network: BitcoinNetwork, pods: Iterable[Pod], claims: Iterable[Cl
     kept = {group.name: group.written_by for group in status.groups}
     found = {}
     for group in groups_of(network.spec):
-        of_group = re.compile(rf"{re.escape(statefulset_name(name, group))}-[0-9]+")
-        ours = [pod for pod in pods if of_group.fullmatch(pod.metadata.name)]
-        has_claims = any(of_group.fullmatch(claim.metadata.name.removeprefix(claim_name(""))) for claim in claims)
+        prefix = f"{statefulset_name(name, group)}-"
+        ours = [pod for pod in pods if _is_numbered(pod.metadata.name, prefix)]
+        has_claims = any(_is_numbered(claim.metadata.name, claim_name(prefix)) for claim in claims)
         if not (has_claims or ours):
             found[group] = ""
             continue
@@ -492,3 +496,9 @@ def writers_of(network: BitcoinNetwork, pods: Iterable[Pod], claims: Iterable[Cl
             [kept.get(group, ""), *said, *(agent_of(image_in(pod.spec)) for pod in ours if pod.ran())]
         )
     return found
+
+
+def _is_numbered(name: str, prefix: str) -> bool:
+    """Whether a name is a prefix and a number."""
+    number = name.removeprefix(prefix)
+    return number != name and number.isascii() and number.isdigit()

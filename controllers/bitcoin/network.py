@@ -7,14 +7,17 @@ it takes the place of the network's, field by field.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Final
+from functools import wraps
+from typing import Annotated, Concatenate, Final, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from ctrlkit.bitcoin import rules
+from ctrlkit.bounded import BoundedDict
 from ctrlkit.kinds.core import Affinity
 from ctrlkit.model import (
     Column,
@@ -27,6 +30,9 @@ from ctrlkit.model import (
     custom_resource,
 )
 from ctrlkit.model.schema import NO_DEFAULT
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 GROUP: Final = "bitcoincontroller.christianb93.github.com"
 MAIN_GROUP: Final = "main"
@@ -310,6 +316,24 @@ class Spec(NodeOptions, frozen=True, rename="camel", kw_only=True):
 
     deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
     """Orphan: the nodes go on when the network is deleted, and a new network of the name takes them over."""
+
+
+def remembered(function: Callable[Concatenate[Spec, P], T]) -> Callable[Concatenate[Spec, P], T]:
+    """
+    Return a pure function of a spec, and of what has a hash, that remembers its last results.
+
+    A pass asks the same of a spec again and again, and so does the next one. A spec has no hash; its text has.
+    """
+    known: BoundedDict[tuple[Hashable, ...], T] = BoundedDict(limit=2_000)
+
+    @wraps(function)
+    def remembering(spec: Spec, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        key = (msgspec.json.encode(spec), *args, *kwargs.items())
+        if key not in known:
+            known.put(key, function(spec, *args, **kwargs))
+        return known[key]
+
+    return remembering
 
 
 class NodeState(StrEnum):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -58,7 +59,6 @@ from ctrlkit.model import (
     ObjectMeta,
     PartialObjectMetadata,
     StrategicMergePatch,
-    digest,
 )
 
 FINALIZER: Final = f"{GROUP}/orphan"
@@ -129,7 +129,7 @@ class OwnedObjects:
         self._client = client
         self._recorder = recorder
         self._applier = Applier(client)
-        self._wanted: BoundedDict[tuple[AnyResource, ObjectKey], str] = BoundedDict(limit=_REMEMBERED_MAX)
+        self._wanted: BoundedDict[tuple[AnyResource, ObjectKey], bytes] = BoundedDict(limit=_REMEMBERED_MAX)
         self._stuck: BoundedDict[str, tuple[str, float, str]] = BoundedDict(limit=_REMEMBERED_MAX)
 
     async def ensure(
@@ -417,7 +417,7 @@ def _size_made(statefulset: StatefulSet) -> str:
 
 def _is_less(size: str, than: str) -> bool:
     """Whether a claim that asks for a size asks for less than another; not where it says none that can be read."""
-    amount = _amount(size)
+    amount = None if size == than else _amount(size)
     return amount is not None and amount < amount_of(than)
 
 
@@ -440,6 +440,7 @@ def _key(body: Plain) -> ObjectKey:
     return ObjectKey(body["metadata"]["namespace"], body["metadata"]["name"])
 
 
-def _digest(body: Plain) -> str:
+def _digest(body: Plain) -> bytes:
     """Of all but the replicas, whose changes are told apart."""
-    return digest(body["spec"] | {"replicas": None})
+    text = msgspec.json.encode(body["spec"] | {"replicas": None}, order="deterministic")
+    return blake2b(text, digest_size=16).digest()

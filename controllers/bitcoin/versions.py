@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ctrlkit.bitcoin.network import MAIN_GROUP, Configuration, NodeOptions, Spec
+from ctrlkit.bitcoin.network import MAIN_GROUP, Configuration, NodeOptions, Spec, remembered
 
 REPOSITORY: Final = "docker.io/bitcoin/bitcoin"
 """Has an image for each release of Bitcoin Core, with bitcoind and bitcoin-cli on PATH for every user."""
@@ -60,6 +60,7 @@ _FIRST_MAJOR: Final = 22
 _PAIR: Final = ("image", "version")
 
 
+@remembered
 def options_of(spec: Spec, group: str = MAIN_GROUP) -> NodeOptions:
     """
     Return what the nodes of a group are made of: what the group says, and for the rest what the network says.

@@ -64,6 +64,10 @@ class Resource(Generic[T]):
     """Group and plural, which are the same for all versions and Python types."""
     namespaced: bool = field(init=False, repr=False, compare=False)
     """Whether the kind is namespaced."""
+    _others: dict[builtins.type[Any], Resource[Any]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    """The same kind for other Python types, as asked for."""
 
     def __post_init__(self) -> None:
         missing = [word for word in ("version", "kind", "plural") if not getattr(self, word)]
@@ -87,12 +91,17 @@ class Resource(Generic[T]):
 
         Errors  TypeError for a class that no JSON is decoded to.
         """
+        known = self._others.get(python_type)
+        if known is not None:
+            return cast(Resource[U], known)
         if not _is_decodable(python_type):
             raise TypeError(
                 f"decode {self} to {python_type.__name__}: it declares no fields that JSON could be read into; make it "
                 "a msgspec Struct, a dataclass, an attrs class, a TypedDict or a pydantic model"
             )
-        return cast(Resource[U], replace(cast(Resource[Any], self), type=python_type))
+        made = cast(Resource[U], replace(cast(Resource[Any], self), type=python_type))
+        self._others[python_type] = made
+        return made
 
     def metadata_only(self) -> Resource[PartialObjectMetadata]:
         """The same kind with metadata only, as PartialObjectMetadata; it can be read, patched and deleted."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import msgspec
 
@@ -99,8 +99,8 @@ class Applier:
 
         Errors  ValueError for fields without a name, or with managedFields; the client's.
         """
-        wanted, whole = to_plain(fields), resource.of(Unstructured)
-        key = Unstructured(wanted).key
+        wanted: Mapping[str, Any] = fields if _has_plain_metadata(fields) else to_plain(fields)
+        whole, key = resource.of(Unstructured), Unstructured(wanted).key
         if not key.name:
             raise ValueError(f"apply {resource}: the fields have no metadata.name; give them one")
         place, digest = (resource.identity, key), _digest(wanted)
@@ -111,6 +111,7 @@ class Applier:
             meta = _metadata_in(current)
             if meta is not None and last.shows_in(meta):
                 return Converged(Convergence.UNCHANGED, _of_metadata(resource, meta))
+        wanted = to_plain(wanted)  # whatever becomes of the caller's
         there = await self._find(resource, key, current, is_known=last is not None)
         if there is not None:
             await self._take_over(whole, key, there, wanted)
@@ -247,8 +248,18 @@ def _digest_of(meta: ObjectMeta) -> bytes:
     return _digest(msgspec.to_builtins(msgspec.structs.replace(meta, resource_version="")))
 
 
-def _digest(plain: Mapping[str, Any]) -> bytes:
-    return hashlib.blake2b(msgspec.json.encode(plain, order="deterministic"), digest_size=16).digest()
+def _has_plain_metadata(fields: object) -> TypeGuard[dict[str, Any]]:
+    """Whether fields are a dict whose key can be read as it is."""
+    return type(fields) is dict and type(fields.get("metadata")) is dict
+
+
+def _digest(fields: Mapping[str, Any]) -> bytes:
+    """Of plain values, or of what becomes plain values when it is sent."""
+    try:
+        text = msgspec.json.encode(fields, enc_hook=to_plain, order="deterministic")
+    except TypeError:  # keys that are no texts
+        text = msgspec.json.encode(to_plain(fields), order="deterministic")
+    return hashlib.blake2b(text, digest_size=16).digest()
 
 
 FORMER_OWNER: Final = "ctrlkit"
