@@ -23,7 +23,7 @@ from ctrlkit.bitcoin.rotation import ConfigState
 from ctrlkit.bitcoin.texts import shown
 from ctrlkit.client import Client
 from ctrlkit.errors import ApiError, NotFound
-from ctrlkit.model import ObjectKey, ObjectMeta, OnConflict
+from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta, OnConflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class ConfigStore:
     Errors  SecretTaken where the Secret is somebody else's, CreationFailed where the server refuses it; the client's.
     """
 
-    def __init__(self, client: Client, *, created: Callable[[ObjectMeta, str], None]) -> None:
+    def __init__(self, client: Client, *, created: Callable[[ObjectMeta, AnyResource, str], None]) -> None:
         self._client = client
         self._created = created
         self._read: dict[ObjectKey, _Read] = {}
@@ -77,7 +77,7 @@ class ConfigStore:
             raise CreationFailed(network, Trouble(Reason.CREATION_ERROR, fact), str(error)) from error
         self._read[network.metadata.key] = _Read(network.metadata.uid, after, state, after.data or {})
         if secret is None:
-            self._created(network.metadata, name)
+            self._created(network.metadata, SECRETS, name)
 
     def reread(self, network: ObjectKey) -> None:
         """Read the Secret of this network again when it is needed next."""

@@ -23,7 +23,7 @@ from ctrlkit.bitcoin.reasons import Reason, Trouble
 from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.client import Client
 from ctrlkit.errors import AlreadyExists, BadRequest, DecodeError, Forbidden, NotFound
-from ctrlkit.model import ObjectKey, ObjectMeta, to_plain
+from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta, to_plain
 
 USER_KEY: Final = "BC_RPC_USER"
 PASSWORD_KEY: Final = "BC_RPC_PASSWORD"
@@ -53,7 +53,7 @@ class CredentialStore:
     """
 
     def __init__(
-        self, client: Client, *, created: Callable[[ObjectMeta, str], None] = lambda _meta, _name: None
+        self, client: Client, *, created: Callable[[ObjectMeta, AnyResource, str], None] = lambda *_what: None
     ) -> None:
         self._client = client
         self._created = created
@@ -101,7 +101,7 @@ class CredentialStore:
             except AlreadyExists:  # somebody was faster: what stands there counts
                 secret = await self._get(key)
             else:
-                self._created(network.metadata, name)
+                self._created(network.metadata, SECRETS, name)
                 return made
         if secret is None:
             return Trouble(Reason.SECRET_NOT_FOUND, f"secret {name} is made and deleted again; see who deletes it")

@@ -110,7 +110,7 @@ def owner_problem(network: BitcoinNetwork, resource: AnyResource, meta: ObjectMe
 
 class OwnedObjects:
     """
-    Applies the objects of networks, as the client's field manager.
+    Applies the objects of networks, as the client's field manager. `created` is called with each that was not there.
 
     Errors  Blocked; ApiError for a call that may succeed when it is made again, TransportError without an answer.
     Owner   One event loop, as an Applier.
@@ -124,7 +124,9 @@ class OwnedObjects:
         policies: Lister[PartialObjectMetadata],
         client: Client,
         recorder: EventRecorder,
+        created: Callable[[ObjectMeta, AnyResource, str], None],
     ) -> None:
+        self._created = created
         self._listers: dict[AnyResource, Lister[Any]] = {SERVICES: services, BUDGETS: budgets, POLICIES: policies}
         self._client = client
         self._recorder = recorder
@@ -213,7 +215,7 @@ class OwnedObjects:
             fact = f"{what} could not be created: {shown(error.message)}"
             raise CreationFailed(network, Trouble(Reason.CREATION_ERROR, fact), str(error)) from error
         self._remember(resource, body)
-        self._tell(network, f"Created{resource.kind}", f"created {what}")
+        self._created(network.metadata, resource, key.name)
         return msgspec.convert(after, resource.type)
 
     def _check(self, network: BitcoinNetwork, resource: AnyResource, meta: ObjectMeta) -> None:

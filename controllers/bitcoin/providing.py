@@ -50,7 +50,7 @@ from ctrlkit.bitcoin.versions import (
 from ctrlkit.client import Client
 from ctrlkit.clock import monotonic
 from ctrlkit.events import EventRecorder, EventType
-from ctrlkit.model import ObjectKey, ObjectMeta
+from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta
 
 REREAD_S: Final = 60.0
 """Seconds until the Secrets of a network are read again: no watch tells that one was changed or deleted."""
@@ -112,17 +112,22 @@ class Provider:
             policies=caches.policies.lister,
             client=client,
             recorder=recorder,
+            created=self._note_created,
         )
         self._made_before = MadeBefore(client, recorder)
         self._recorder = recorder
-        self._configs = ConfigStore(client, created=self._tell_created)
-        self._credentials = CredentialStore(client, created=self._tell_created)
+        self._configs = ConfigStore(client, created=self._note_created)
+        self._credentials = CredentialStore(client, created=self._note_created)
         self._read_at: dict[ObjectKey, float] = {}
+        self._created: dict[ObjectKey, list[tuple[AnyResource, str]]] = {}
 
     async def provide(self, network: BitcoinNetwork, seen: Seen) -> Provided:
         """See to the objects of a network, and return what nodes it has."""
         again_s = self._reread_when_due(network.metadata.key, seen)
-        return replace(await self._provide(network, seen), again_s=again_s)
+        try:
+            return replace(await self._provide(network, seen), again_s=again_s)
+        finally:
+            self._tell_created(network.metadata)
 
     def _reread_when_due(self, network: ObjectKey, seen: Seen) -> float:
         """Have both Secrets read again where it is time; return in how many seconds it is the next time."""
@@ -216,9 +221,16 @@ class Provider:
         self._credentials.forget(network)
         self._read_at.pop(network, None)
 
-    def _tell_created(self, network: ObjectMeta, secret: str) -> None:
-        text = f"created secret {secret}"
-        self._recorder.event(network, BITCOIN_NETWORKS, EventType.NORMAL, "CreatedSecret", text)
+    def _note_created(self, network: ObjectMeta, resource: AnyResource, name: str) -> None:
+        self._created.setdefault(network.key, []).append((resource, name))
+
+    def _tell_created(self, network: ObjectMeta) -> None:
+        """Record one Event for all that a pass created."""
+        created = self._created.pop(network.key, ())
+        if created:
+            reason = "Created" if len(created) > 1 else f"Created{created[0][0].kind}"
+            text = ", ".join(f"{resource.kind.lower()} {name}" for resource, name in created)
+            self._recorder.event(network, BITCOIN_NETWORKS, EventType.NORMAL, reason, f"created {text}")
 
 
 def _is_to_start(pod: Pod) -> bool:

@@ -16,6 +16,7 @@ from ctrlkit.bitcoin.rotation import ConfigState, next_config
 from ctrlkit.bitcoin.rpc import Credentials
 from ctrlkit.cache import Lister
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
+from ctrlkit.events import EventType
 from ctrlkit.fakes.clientset.seeding import seed
 from ctrlkit.fakes.cluster import Loop
 from ctrlkit.fakes.world.world import World
@@ -126,6 +127,12 @@ def build_keeper(manager: Manager, keepers: list[Keeper]) -> Controller:
     def to_all(record: Record[Any]) -> Iterable[ObjectKey]:
         return networks.lister.keys()
 
+    recorder = manager.recorder("bitcoin-controller")
+
+    def tell(network: ObjectMeta, resource: AnyResource, name: str) -> None:
+        what = f"created {resource.kind.lower()} {name}"
+        recorder.event(network, BITCOIN_NETWORKS, EventType.NORMAL, f"Created{resource.kind}", what)
+
     keeper = Keeper(
         networks=networks.lister,
         statefulsets=statefulsets.lister,
@@ -135,7 +142,8 @@ def build_keeper(manager: Manager, keepers: list[Keeper]) -> Controller:
             budgets=budgets.lister,
             policies=policies.lister,
             client=manager.client,
-            recorder=manager.recorder("bitcoin-controller"),
+            recorder=recorder,
+            created=tell,
         ),
     )
     keepers.append(keeper)

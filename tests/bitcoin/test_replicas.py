@@ -102,9 +102,9 @@ class Two:
 
     def assert_made_once(self) -> None:
         """No object of the network was made by both."""
-        made = [reason for reason, _ in self.scene.events("Normal") if reason.startswith("Created")]
-        secrets = ["CreatedSecret", "CreatedSecret"]
-        assert sorted(made) == ["CreatedPodDisruptionBudget", *secrets, "CreatedService", "CreatedStatefulSet"]
+        made = [told for told in self.scene.events("Normal") if told[0].startswith("Created")]
+        names = "secret net-credentials, secret net-config, service net-svc, poddisruptionbudget net-pdb"
+        assert made == [("Created", f"created {names}, statefulset net-sts")]
 
 
 @asynccontextmanager
