@@ -296,11 +296,11 @@ async def _ask_again(node: Node, kept: Callable[[Answer], Answer], found: _Found
 
 def _newly_connected(found: Mapping[str, _Found], members: Sequence[Member], mesh: Mesh) -> list[str]:
     """Return the nodes that were told to connect in this visit, and those that they were to connect with."""
-    told = {entry: name for name, one in found.items() for entry in one.changes.connect if one.error is None}
+    told = {name: one.changes.connect for name, one in found.items() if one.changes.connect and one.error is None}
     if not told:
         return []
-    names = {*told.values()}
-    names |= {member.name for member in members if not told.keys().isdisjoint(mesh.entries(member.address))}
+    entries = {entry for connect in told.values() for entry in connect}
+    names = {member.name for member in members if not entries.isdisjoint(mesh.entries(member.address))} | told.keys()
     return [name for name, one in found.items() if name in names and one.answer is not None and one.error is None]
 
 

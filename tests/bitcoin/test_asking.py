@@ -127,6 +127,16 @@ async def test_a_visit_connects_the_nodes_and_the_next_ones_change_nothing(netwo
     assert network.nodes.writes == []
 
 
+async def test_a_node_that_others_add_is_seen_with_its_connections_by_all(network: Pass) -> None:
+    """What they say after the visit is what they said in it."""
+    one, other, last = (member.name for member in network.members)
+    edges = {one: frozenset({last}), other: frozenset({last}), last: frozenset[str]()}
+    network.mesh = replace(network.mesh, edges=edges)
+    visit = await network.visit()
+    assert [said.connections for said in visit.said.values() if isinstance(said, Answer)] == [1, 1, 2]
+    assert (await network.visit()).said == visit.said
+
+
 async def test_a_node_that_does_not_say_what_its_new_connections_are_keeps_what_it_said(network: Pass) -> None:
     """It is asked once more in what is left of the budget, and looked at again soon."""
     network.fault(0, fails_every=4)  # asked, added to, connected; then asked again
