@@ -423,17 +423,8 @@ class MemoryNodes:
         if run is not None and not (is_running and pod.at("status.podIP") == run.address):
             self._end(run)
             run = None
-        if is_running and run is None and not pod.metadata.deleting and not self._obstacle(pod):
+        if is_running and run is None and not pod.metadata.deleting:
             self._begin(pod, pod.at("status.podIP"))
-
-    def _obstacle(self, pod: Unstructured) -> str:
-        """Say why the node of a pod cannot start; empty if it can."""
-        if self.faults.get(str(pod.key), _NO_FAULTS).disk_full:
-            return _DISK_FULL
-        release, written_by = _release(pod), self._store(pod).written_by
-        if not release.reads(written_by):
-            return f"Error: the chain was written by {written_by.text}, which {release.text} cannot read; -reindex"
-        return ""
 
     def _store(self, pod: Unstructured) -> Store:
         claims = [v["persistentVolumeClaim"]["claimName"] for v in _volumes(pod) if "persistentVolumeClaim" in v]
@@ -444,8 +435,16 @@ class MemoryNodes:
             name = f"claim/{key}/{claim.metadata.uid if claim is not None else ''}"
         return self._stores.setdefault(name, Store())
 
-    def _begin(self, pod: Unstructured, address: str) -> Run:
-        name, store, release = str(pod.key), self._store(pod), _release(pod)
+    def _begin(self, pod: Unstructured, address: str) -> Run | str:
+        """Start the node of a pod; returns why it cannot start, if it cannot."""
+        name = str(pod.key)
+        if self.faults.get(name, _NO_FAULTS).disk_full:
+            return _DISK_FULL
+        store, release = self._store(pod), _release(pod)
+        if not release.reads(store.written_by):
+            return (
+                f"Error: the chain was written by {store.written_by.text}, which {release.text} cannot read; -reindex"
+            )
         store.written_by = max(store.written_by, release)
         options = self._options(pod)
         access = self._access_of_old(pod) if options is None else _access(options)
@@ -519,7 +518,7 @@ class MemoryNodes:
         pod = self._find(PODS, self._keys[uid]) if uid in self._keys else None
         if pod is None or pod.metadata.uid != uid:
             return "Error: the pod is gone"
-        return self._obstacle(pod) or self._begin(pod, address)
+        return self._begin(pod, address)
 
     def end(self, run: Run) -> None:
         """End a node whose container ends."""
