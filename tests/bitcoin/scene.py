@@ -19,6 +19,7 @@ from ctrlkit.bitcoin.credentials import PASSWORD_KEY, USER_KEY
 from ctrlkit.bitcoin.manifests import objects
 from ctrlkit.bitcoin.names import GROUP_LABEL, NETWORK_LABEL, pod_name
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, MAIN_GROUP
+from ctrlkit.bitcoin.reconciler import LEAST_S
 from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind, Credentials
 from ctrlkit.clock import monotonic
 from ctrlkit.fakes.clientset.clientset import Write
@@ -124,7 +125,7 @@ class Scene:
         self.apply(nodes, **spec)
         await self.world.settle()
         await self.run_pods()
-        await self.world.settle()
+        await self.world.advance(LEAST_S)  # new connections are looked at again
         self.world.clientset.clear_actions()
         self.nodes.calls.clear()
 
