@@ -54,6 +54,7 @@ from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, DeletionPo
 from ctrlkit.bitcoin.objects import PODS
 from ctrlkit.bitcoin.owned import Blocked
 from ctrlkit.bitcoin.providing import Provided, Provider
+from ctrlkit.bitcoin.removal import removal_of
 from ctrlkit.bitcoin.reporting import Report
 from ctrlkit.bitcoin.rollout import Progress, Step, next_step
 from ctrlkit.bitcoin.rpc import BadCredentials, Bitcoind
@@ -138,7 +139,7 @@ class BitcoinReconciler:
             raise
         if provided.is_begun and not network.status.observed_generation:
             return RequeueAfter(TELL_AFTER_S)  # its objects lead to the next pass sooner
-        network = provided.network
+        asked_for, network = network, provided.network
         members = await self._troubles.told(network, seen, provided.members)
         absent = [member.name for member in members if not member.is_ready]
         mesh = mesh_of(network.spec, [member.name for member in members], absent=absent)
@@ -158,7 +159,10 @@ class BitcoinReconciler:
             findings = replace(findings, said=visit.said, health=health)
             findings = await self._roll_out(network, provided, findings, report)
             again_s = min(again_s, visit.again_s)
-        await report.write(status_of(network, findings))
+        status = status_of(network, findings)
+        await report.write(status)
+        if provided.removal and not removal_of(_told(asked_for, status), seen.statefulsets, seen.pods, seen.claims).why:
+            again_s = LEAST_S  # this pass has heard what lets them go, and no change of an object leads to another
         return _next_look(findings, again_s)
 
     async def _visit(
@@ -274,6 +278,10 @@ def _next_look(findings: Findings, again_s: float) -> Outcome:
         return DONE
     secret_s = CHECK_S if findings.credentials is None else SECRET_RETRY_S
     return RequeueAfter(min(CHECK_S, secret_s, max(again_s, LEAST_S)))
+
+
+def _told(network: BitcoinNetwork, status: Status) -> BitcoinNetwork:
+    return msgspec.structs.replace(network, status=status)
 
 
 def _readable(status: Any) -> Status:
