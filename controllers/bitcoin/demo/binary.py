@@ -59,19 +59,26 @@ def images_of(binary: Binary | None) -> NodeImages:
     return NodeImages(*(f"{REPOSITORY}:{version}" for version in ("29.1", "30.2", "28.1")))
 
 
+_RUN: Final = (
+    "import sys; from ctrlkit.bitcoin.cli import main; "
+    "sys.exit(main(['run', *(argument for argument in sys.argv[1:] if argument != 'run')]))"
+)
+
+
 def controller_image() -> Image:
     """
-    Return the image of this controller, for the manifests of articles that run it in a pod.
+    Return the image of this controller, for its own manifests and for the pods of articles.
 
     It works with the kubeconfig beside its pod's folder, which is the administrator's, and serves its endpoints at the
-    pod's address.
+    pod's address. Of several pods one leads. A pod may say `run`, as the Deployment does, or nothing.
     """
     settings = (
         "--kubeconfig={folder}/../../kubeconfig",
         "--endpoints-address={address}:8080",
         "--webhooks-address={address}:9443",
+        *("--leader-elect", "--lease-name=bitcoin-controller", "--lease-namespace=default"),
     )
-    program = Program(argv=(sys.executable, "-m", "ctrlkit.bitcoin"), own=("run", *settings))
+    program = Program(argv=(sys.executable, "-c", _RUN), own=settings, commands={"run": "(?!)"})
     home = Path(ctrlkit.__file__).parent.parent
     return Image(
         pull=Pull(preloaded=True),  # as after a build on the node: articles run it with the pull policy Never

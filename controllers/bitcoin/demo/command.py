@@ -125,9 +125,9 @@ class _Demo:
                     "a cluster with nothing in it, until Ctrl-C; its images are bitcoin, bitcoind and",
                     "bitcoin-controller. Try:",
                     f"  export KUBECONFIG={ground.kubeconfig}",
-                    "  bitcoin-controller manifests crd rbac secret | kubectl apply -f -",
-                    "  kubectl run bitcoin-controller --image=christianb93/bitcoin-controller",
+                    "  bitcoin-controller manifests crd rbac secret deployment | kubectl apply -f -",
                     "  bitcoin-controller manifests network | kubectl apply -f -",
+                    "  kubectl wait bitcoinnetwork my-network --for=condition=Available --timeout=2m",
                 ]
             )
             await self._interruption.wait()
