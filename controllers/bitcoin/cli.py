@@ -29,7 +29,6 @@ from ctrlkit.telemetry import LogFormat, LogLevel, configure_logging
 
 PROG: Final = "bitcoin-controller"
 _BLOCKS_MAX: Final = 10_000
-_SCALE_FACTOR: Final = 4
 _BAD_ARGUMENTS: Final = 2
 
 _MAIN_EPILOG: Final = """\
@@ -126,7 +125,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     configure_logging(LogFormat.CONSOLE, LogLevel.INFO if arguments.verbose else LogLevel.ERROR)
     options = DemoOptions(
         nodes=arguments.nodes,
-        most=arguments.scale_to or min(_SCALE_FACTOR * arguments.nodes, NODES_MAX),
+        most=arguments.scale_to,
         blocks=arguments.blocks,
         bitcoind=arguments.bitcoind,
         keep=arguments.keep,
@@ -261,7 +260,8 @@ def _add_demo(commands: Any) -> None:
         "--scale-to",
         type=_number(3, NODES_MAX),
         metavar="N",
-        help="how many nodes it is scaled up to (default: four times as many as --nodes)",
+        help="how many nodes it is scaled up to (default: four times as many as --nodes, or as many as this machine "
+        "has loopback addresses for)",
     )
     parser.add_argument(
         "--blocks",

@@ -55,21 +55,20 @@ _MACOS = """
 
 A pod whose image is a process listens at a loopback address of its own, and all bitcoin nodes use the same ports. Linux
 has all of 127.0.0.0/8; macOS has 127.0.0.1 until somebody adds more, so `bitcoin-controller demo` looks at its start
-whether there are enough, and prints the commands that are missing:
+whether there are enough, and prints the line that sets up those that are missing:
 
-    sudo ifconfig lo0 alias 127.0.0.2 up
-    sudo ifconfig lo0 alias 127.0.0.3 up
-    sudo ifconfig lo0 alias 127.0.0.4 up
+    sudo ifconfig lo0 alias 127.0.0.2 up && sudo ifconfig lo0 alias 127.0.0.3 up && sudo ifconfig lo0 alias 127.0.0.4 up
 
-They last until the machine is started again. With these three the demo of three nodes does all that it does on Linux:
-127.0.0.1 serves the fourth. Without them:
+They last until the machine is started again. With these three the demo of three nodes does all that it does on Linux,
+and so do the articles: 127.0.0.1 serves the fourth node. It scales the network to as many nodes as there are addresses,
+four here, in place of twelve. Without them:
 
 | what | on macOS with 127.0.0.1 alone |
 |---|---|
 | `ctrlkit apiserver`, tests with a World, all articles on them | work whole: stand-ins need no addresses |
 | images that are processes and listen at different ports | work: their pods share 127.0.0.1 |
 | a second pod that listens at a taken port | its container waits: RunContainerError, with the command to type |
-| `bitcoin-controller demo` | ends at once, with the commands to type |
+| `bitcoin-controller demo` | ends at once, with the line to type |
 """
 
 

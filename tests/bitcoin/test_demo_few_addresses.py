@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -34,20 +36,24 @@ def _set_up(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(addresses, "has_address", there.__contains__)
 
 
-async def test_with_one_address_it_says_what_to_type_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three more are needed: the demo scales three nodes up to four."""
+@pytest.mark.parametrize("options", [{}, {"most": None}, {"empty": True, "most": 12}], ids=["4", "any", "empty"])
+async def test_with_one_address_it_says_what_to_type_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """Three more are needed: the demo scales three nodes up to four at least, as somebody with kubectl may."""
     _set_up(monkeypatch, 1)
     with pytest.raises(ConfigError, match="lacks 3; set them up"):
-        await demo(_OPTIONS)
+        await demo(replace(_OPTIONS, **options))
 
 
 @pytest.mark.long
 async def test_with_as_many_addresses_as_it_asks_for_all_of_it_holds(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also the replacement of a pod, which gets another address than the one before."""
+    """Also the replacement of a pod, which gets another address than before; it scales to as many as there are."""
     _set_up(monkeypatch, 4)
-    status = await demo(_OPTIONS)
+    status = await demo(replace(_OPTIONS, most=None))
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [step for step in result["steps"] if not step["ok"]] == []
+    assert "scale the network to 4" in [step["name"] for step in result["steps"]]
     assert status == 0

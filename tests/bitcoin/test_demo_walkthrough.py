@@ -101,9 +101,11 @@ class Theatre:
     seen: list[Sequence[NodeFacts]]
     view: Waits = field(default_factory=Waits)
 
-    async def play(self) -> Report:
+    async def play(self, *, without: str = "no step") -> Report:
+        """Play all steps but those whose names begin with a word."""
         observer = self.walkthrough.stage.observer
-        await play(self.walkthrough.steps(), observer=observer, report=self.report, view=self.view)
+        steps = [step for step in self.walkthrough.steps() if not step.name.startswith(without)]
+        await play(steps, observer=observer, report=self.report, view=self.view)
         return self.report
 
 
@@ -238,11 +240,15 @@ async def test_nodes_that_die_at_once_are_told_with_their_last_words() -> None:
 
 @pytest.mark.long
 async def test_without_garbage_collection_the_network_is_not_gone() -> None:
-    """The last step looks at everything that belongs to a network, not at the network alone."""
-    async with a_stage(nodes=2, blocks=1, loops=ALL - {Loop.GARBAGE}) as stage:
-        report = await stage.play()
+    """
+    The last step looks at everything that belongs to a network, not at the network alone.
 
-    assert (report.steps[-1].name, len(report.steps)) == ("delete the network", 16)
+    Nothing is scaled before: the claim of a node that was there, which nobody collects, would be kept for its chain.
+    """
+    async with a_stage(nodes=2, blocks=1, loops=ALL - {Loop.GARBAGE}) as stage:
+        report = await stage.play(without="scale ")
+
+    assert (report.steps[-1].name, len(report.steps)) == ("delete the network", 13)
     assert "last seen: left: 1 Service, 1 StatefulSet, " in report.steps[-1].detail
     assert " claims: data-my-network-sts-0, " in report.steps[-1].detail
 

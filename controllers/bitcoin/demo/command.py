@@ -12,6 +12,7 @@ import sys
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from rich.console import Console
 
@@ -30,10 +31,13 @@ from ctrlkit.bitcoin.demo.view import PlainView, View
 from ctrlkit.bitcoin.demo.walkthrough import Walkthrough
 from ctrlkit.bitcoin.network import Spec
 from ctrlkit.bitcoin.rpc import RpcClient
+from ctrlkit.bitcoin.rules import NODES_MAX
+from ctrlkit.fakes.cluster.node.addresses import missing_addresses
 from ctrlkit.manager import GraceExceeded, Manager, Settings, connect, manager_from
 from ctrlkit.manager.settings import OFF
 
 WORKERS = 5
+_SCALE_FACTOR: Final = 4
 _GRACE_S = 5.0
 _SURVEY_EVERY_S = 1.0
 
@@ -48,14 +52,14 @@ class Output(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
     """
-    The options; `most` is how many nodes it is scaled up to. `kubeconfig` and `context` name an existing server, `port`
-    is that of the embedded one.
+    The options; `most` is how many nodes it is scaled up to, None if that is the demo's choice. `kubeconfig` and
+    `context` name an existing server, `port` is that of the embedded one.
 
     With `empty` nothing is played: the embedded cluster is there for somebody with kubectl.
     """
 
     nodes: int
-    most: int
+    most: int | None
     blocks: int
     bitcoind: str
     keep: bool
@@ -79,6 +83,16 @@ async def demo(options: DemoOptions) -> int:
             return 128 + interruption.number
 
 
+def _most_here(nodes: int, *, are_ours: bool) -> int:
+    """
+    Return how many nodes to scale up to: four times as many, or as many as this machine has addresses for.
+
+    One more is the least, whether there are addresses for it or not.
+    """
+    most = min(_SCALE_FACTOR * nodes, NODES_MAX)
+    return max(nodes + 1, most - len(missing_addresses(most))) if are_ours else most
+
+
 class _Demo:
     def __init__(self, options: DemoOptions, interruption: Interruption) -> None:
         self._options = options
@@ -86,12 +100,14 @@ class _Demo:
         self._stack = AsyncExitStack()
         self._ground = Ground("")
         self._endpoints = ""
+        self._most = 0
 
     async def run(self) -> int:
         options = self._options
         binary = await self._binary()
+        self._most = options.most or _most_here(options.nodes, are_ours=binary is not None)
         if binary is not None:
-            check_addresses(max(options.most, options.nodes + 1))
+            check_addresses(options.nodes + 1 if options.empty else self._most)
         if options.empty and binary is not None:
             return await self._only_serve(binary)
         headline = binary.headline if binary else "the nodes that the cluster runs"
@@ -166,7 +182,7 @@ class _Demo:
             lose_machine=machines.lose if machines is not None else None,
             boot_machine=machines.recover if machines is not None else None,
         )
-        return Walkthrough(stage=stage, start_controller=self._start_controller, most=self._options.most)
+        return Walkthrough(stage=stage, start_controller=self._start_controller, most=self._most)
 
     async def _start_controller(self) -> str:
         """Start the controller in this process, with its own connections."""

@@ -133,10 +133,10 @@ def check_addresses(pods: int, *, is_set_up: Callable[[str], bool] | None = None
     """
     missing = missing_addresses(pods, is_set_up=is_set_up)
     if missing:
-        commands = "".join(f"\n  sudo ifconfig lo0 alias {address} up" for address in missing)
+        commands = " && ".join(f"sudo ifconfig lo0 alias {address} up" for address in missing)
         raise ConfigError(
             f"run {pods} nodes side by side: each needs a loopback address of its own, because all use the same ports, "
-            f"and this machine lacks {len(missing)}; set them up (until it is started again):{commands}"
+            f"and this machine lacks {len(missing)}; set them up (until it is started again): {commands}"
         )
 
 
