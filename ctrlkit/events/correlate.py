@@ -84,7 +84,8 @@ class Correlator:
         combined = self._is_one_too_many(similar, occurrence.message, at)
         if combined:
             occurrence = replace(occurrence, message=cut(COMBINED + occurrence.message))
-        entry = self._observe(similar if combined else occurrence, occurrence, wall, at, combined=combined)
+        key = similar if combined else (*similar, occurrence.message, *occurrence.details)
+        entry = self._observe(key, occurrence, wall, at, combined=combined)
         passes = self._passes((occurrence.regarding, occurrence.type), at)
         return Recorded(entry, Decision.WRITE if passes else Decision.SPAM)
 
@@ -125,6 +126,8 @@ def cut(text: str) -> str:
     >>> cut("x" * 5000)[-4:], len(cut("x" * 5000)), len(cut(chr(0xE9) * 5000)), cut(f"file {chr(0xDCFF)}")
     ('x...', 1024, 513, 'file ?')
     """
+    if text.isascii() and len(text) <= TEXT_BYTES_MAX:
+        return text
     raw = text.encode(errors="replace")
     if len(raw) <= TEXT_BYTES_MAX:
         return raw.decode()

@@ -59,6 +59,11 @@ class Occurrence:
     field_path: str = ""
     version: str = field(default="", compare=False)
 
+    @property
+    def details(self) -> tuple[str, Reference | None, str]:
+        """What distinguishes it from others of the same object, type, reason and message."""
+        return (self.action, self.related, self.field_path)
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:

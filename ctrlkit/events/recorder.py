@@ -154,7 +154,7 @@ class EventRecorder:
             related=Reference.to(*related) if related else None,
             type=event_type,
             reason=cut(reason),
-            action=cut(action),
+            action=cut(action) if action else "",
             message=cut(message),
             field_path=field_path,
             version=regarding.resource_version,
@@ -294,7 +294,8 @@ class EventRecorder:
             self._counts["recovered"] += lost
             entry.told = count
             entry.lost -= lost
-        self._series.ended(entry, monotonic())
+        if self.api is EventsApi.EVENTS_V1:
+            self._series.ended(entry, monotonic())
 
     async def _deliver(self, entry: Entry) -> None:
         """Count up the Event that is there, or make it where there is none, or none any more."""

@@ -176,10 +176,11 @@ VALIDATING: Final = Chain(
 )
 """The plug-ins that may refuse a request whose object breaks no rule of its kind, in order."""
 
-NEEDED_BY_ALL: Final = frozenset[Identity]().union(
+_NEEDED_BY_ALL: Final = frozenset[Identity]().union(
     *(plugin.needs for plugin in (*MUTATING.plugins, *VALIDATING.plugins) if plugin.of_all)
 )
-"""The kinds whose objects have a say in all requests."""
+DECIDES_OF_NEW: Final = _NEEDED_BY_ALL | {kinds.NAMESPACES.identity}
+"""The kinds whose objects decide whether there may be a new object that breaks no rule of its own kind."""
 
 PLUGINS: Final = frozenset(
     {"NamespaceLifecycle"} | {plugin.name for plugin in (*MUTATING.plugins, *VALIDATING.plugins)}
@@ -192,7 +193,7 @@ DEFAULT_PLUGINS: Final = PLUGINS - {"ServiceAccount"}
 
 def sees_anything(core: Core) -> bool:
     """Whether a plug-in that looks at all requests may have anything to do."""
-    return not NEEDED_BY_ALL.isdisjoint(core.store.populated)
+    return not _NEEDED_BY_ALL.isdisjoint(core.store.populated)
 
 
 def check_plugins(names: frozenset[str]) -> None:

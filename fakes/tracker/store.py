@@ -88,7 +88,7 @@ class Stored:
     @property
     def metadata(self) -> dict[str, Any]:
         """The parsed metadata."""
-        metadata: dict[str, Any] = self.plain["metadata"]
+        metadata: dict[str, Any] = (self._plain or self.plain)["metadata"]
         return metadata
 
     @property
@@ -231,14 +231,14 @@ class Collection:
 
     def put(self, change: Change) -> None:
         """Add a change, and wake those who wait for it."""
-        path = (str(change.key), change.key)
+        key = change.key
         if change.after is None:
-            del self._objects[change.key]
-            del self._paths[bisect.bisect_left(self._paths, path)]
+            del self._objects[key]
+            del self._paths[bisect.bisect_left(self._paths, (str(key), key))]
         else:
-            if change.key not in self._objects:
-                bisect.insort(self._paths, path)
-            self._objects[change.key] = change.after
+            if change.before is None:
+                bisect.insort(self._paths, (str(key), key))
+            self._objects[key] = change.after
         self.changes.append(change)
         self.kept_bytes += change.size_bytes
         if change.before is not None:

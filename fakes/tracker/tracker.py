@@ -22,7 +22,7 @@ from ctrlkit.fakes.tracker.rights.attributes import Attributes, about, of_action
 from ctrlkit.fakes.tracker.rights.authorizer import allowed, check, refusal
 from ctrlkit.fakes.tracker.runtime import PodRuntime
 from ctrlkit.fakes.tracker.schema.depth import TooDeep, decode, deeply
-from ctrlkit.fakes.tracker.store import Change, Identity, Write
+from ctrlkit.fakes.tracker.store import Change, Identity, Store, Write
 from ctrlkit.fakes.tracker.subresources.connect import connect, read_log
 from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
 from ctrlkit.fakes.tracker.tokens import InvalidToken
@@ -103,6 +103,11 @@ class Tracker:
     def registry(self) -> Registry:
         """The kinds that are served."""
         return self._core.registry
+
+    @property
+    def log(self) -> Store:
+        """Whatever was stored; to be read only."""
+        return self._core.store
 
     @property
     def version(self) -> int:

@@ -20,7 +20,7 @@ import msgspec
 from ctrlkit.controller.observer import OBSERVER
 from ctrlkit.errors import CtrlkitError, Forbidden, Unreachable
 from ctrlkit.failures import UNFORESEEN, leaves
-from ctrlkit.fakes.clientset.clientset import FakeClientset, Write, plain_kind, write_of
+from ctrlkit.fakes.clientset.clientset import FakeClientset, write_of
 from ctrlkit.fakes.clientset.faults import Faults
 from ctrlkit.fakes.loop import SKEW, Skew
 from ctrlkit.fakes.rights import asked_by
@@ -33,7 +33,7 @@ from ctrlkit.fakes.tracker.verbs.promise import Body
 from ctrlkit.fakes.world.trace import PART, TEST, Changed, Trace, caller
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailures
 from ctrlkit.manager import Build, Manager
-from ctrlkit.model import Action, AnyResource, Lines, ObjectKey, Options, Verb
+from ctrlkit.model import Action, AnyResource, Lines, ObjectKey, Options
 from ctrlkit.model.streams import Connection, StreamTransport
 
 T = TypeVar("T")
@@ -203,7 +203,7 @@ class ClusterTransport(PartTransport):
         SKEW.reset(skew)
         if made is None:
             return False
-        self._trace.promised(Write(Verb.CREATE, plain_kind(resource), str(key)), made)
+        self._trace.promised(resource, made)
         return True
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from structlog.contextvars import get_contextvars
 
@@ -21,10 +21,11 @@ from ctrlkit.controller.observer import Run
 from ctrlkit.controller.reconcile import Result, Verdict
 from ctrlkit.errors import CtrlkitError
 from ctrlkit.failures import describe
-from ctrlkit.fakes.clientset.clientset import Write
+from ctrlkit.fakes.clientset.clientset import Write, plain_kind
 from ctrlkit.fakes.releases.simulated import LeftUndone
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.store import Write as Made
+from ctrlkit.model import AnyResource, Verb
 
 KEPT_ENTRIES: Final = 10_000
 SHOWN_ENTRIES: Final = 30
@@ -121,6 +122,13 @@ class Noted:
 
 
 Entry = Changed | Began | Called | Ended | Noted
+_Created = tuple[float, str, AnyResource, Made]
+"""A call that is most often not looked at: when and by whom, of which kind, and what it made."""
+
+
+def _called(created: _Created) -> Called:
+    at_s, by, resource, made = created
+    return Called(at_s, by, Write(Verb.CREATE, plain_kind(resource), str(made.key)), (made.version,), "")
 
 
 class Trace:
@@ -136,7 +144,8 @@ class Trace:
     def __init__(self, tracker: Tracker, *, loops: Collection[str] = ()) -> None:
         self._tracker = tracker
         self._left_undone = LeftUndone(loops)
-        self._entries: deque[Entry] = deque(maxlen=KEPT_ENTRIES)
+        self._entries: deque[Entry | _Created] = deque(maxlen=KEPT_ENTRIES)
+        self._log = tracker.log
         self._seen = tracker.version
         self._lost = 0
         self._instant = 0.0
@@ -151,7 +160,12 @@ class Trace:
     def entries(self) -> tuple[Entry, ...]:
         """The entries so far."""
         self.catch_up()
-        return tuple(self._entries)
+        return tuple(self._shown())
+
+    def _shown(self, first: int = 0) -> Iterator[Entry]:
+        """The entries from one on, as others see them."""
+        for entry in islice(self._entries, first, None):
+            yield _called(cast("_Created", entry)) if type(entry) is tuple else cast("Entry", entry)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -164,7 +178,7 @@ class Trace:
         self.catch_up()
         count = len(self._entries)
         left_out = 0 if last is None else max(0, count - last)
-        lines = [_line(entry) for entry in islice(self._entries, left_out, None)]
+        lines = [_line(entry) for entry in self._shown(left_out)]
         return "\n".join([*([f"({left_out} earlier entries)"] if left_out else []), *lines])
 
     def recent(self) -> str:
@@ -182,7 +196,7 @@ class Trace:
 
     def catch_up(self) -> None:
         """Add the changes that no call made: those of the test itself, and of code that uses no client."""
-        if self._tracker.version != self._seen:
+        if self._log.version != self._seen:
             changes = self._new_changes(TEST)
             self._entries.extend(changes)
             self._note_left_undone(changes)
@@ -200,17 +214,19 @@ class Trace:
                     self._entries.append(change)
             self._note_left_undone(changes)
 
-    def promised(self, write: Write, made: Made) -> None:
-        """Add a call that made the newest version, of a kind with which no loop has anything to do."""
-        now, by = _now(), caller()
-        self._entries.append(Called(now, by, write, (made.version,), ""))
-        if made.kind != str(write.resource):
-            self._entries.append(Changed(now, by, made.version, made.kind, str(made.key), made.how))
+    def promised(self, resource: AnyResource, made: Made) -> None:
+        """Add a create that made the newest version, of a kind with which no loop has anything to do."""
         self._seen = made.version
+        now, by = _now(), caller()
+        if made.kind == resource.plural and not resource.group:
+            self._entries.append((now, by, resource, made))
+            return
+        self._entries.append(_called((now, by, resource, made)))
+        self._entries.append(Changed(now, by, made.version, made.kind, str(made.key), made.how))
 
     def changes_of_call(self) -> tuple[Changed, ...]:
         """The changes since the last check, all made by a call of the current part."""
-        if self._tracker.version == self._seen:
+        if self._log.version == self._seen:
             return ()
         return self._new_changes(caller())
 
@@ -268,7 +284,7 @@ class Trace:
                 self._entries.append(Noted(change.at_s, CLUSTER, text))
 
     def _describe_standstill(self, now: float, by: str) -> str:
-        calls = Counter(str(entry.write) for entry in self._entries if isinstance(entry, Called) and entry.by == by)
+        calls = Counter(str(entry.write) for entry in self._shown() if isinstance(entry, Called) and entry.by == by)
         writes = ", ".join(f"{write} ({count} times)" for write, count in calls.most_common(3)) or "nothing"
         return (
             f"no time passes: {by} was reconciled {RECONCILES_MAX} times at {now:g} virtual seconds, and wrote "
@@ -276,7 +292,7 @@ class Trace:
         )
 
     def _new_changes(self, by: str) -> tuple[Changed, ...]:
-        before, self._seen = self._seen, self._tracker.version
+        before, self._seen = self._seen, self._log.version
         now = _now()
         return tuple(
             [

@@ -86,7 +86,10 @@ def same_manager(one: Entry, other: Entry) -> bool:
 
 def find(entries: Entries, like: Entry) -> Entry | None:
     """Return the entry with the same manager, None if there is none."""
-    return next((entry for entry in entries if same_manager(entry, like)), None)
+    for entry in entries:
+        if same_manager(entry, like):
+            return entry
+    return None
 
 
 def distinct(entries: Entries) -> Entries:

@@ -248,6 +248,8 @@ def legacy_ip_address(text: str) -> Complaints:
 @functools.lru_cache(maxsize=4096)
 def ip_address_warning(text: str) -> str:
     """What the server warns about an address of an old field, "" if it is written as it should be."""
+    if _IPV4.fullmatch(text):
+        return ""
     plain = str(ipaddress.ip_address(text))
     return "" if plain == text else f'IPv6 address "{text}" should be in RFC 5952 canonical format ("{plain}")'
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ctrlkit.fakes.tracker.schema.depth import decode, encode
+
 
 def merge(target: Any, patch: Any) -> Any:
     """
@@ -13,7 +15,8 @@ def merge(target: Any, patch: Any) -> Any:
     {'b': {'c': 4, 'd': 3}}
     """
     if not isinstance(target, dict):
-        return without_nulls(patch)
+        text = encode(patch)
+        return without_nulls(patch) if b"null" in text else decode(text)
     if not isinstance(patch, dict):
         return patch
     merged = dict(target)

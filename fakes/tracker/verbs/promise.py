@@ -11,27 +11,24 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ctrlkit import clock
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker import exchanges
-from ctrlkit.fakes.tracker.admission import NEEDED_BY_ALL, admit_new, sees_anything
+from ctrlkit.fakes.tracker.admission import DECIDES_OF_NEW, admit_new, sees_anything
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.metadata import UID_BITS
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.fakes.tracker.store import Promises, Write
 from ctrlkit.fakes.tracker.verbs.create import create
-from ctrlkit.model import Action, AnyResource, ObjectKey, Options, Verb, kinds
+from ctrlkit.model import Action, AnyResource, ObjectKey, Options, Verb
 
 T = TypeVar("T")
 
 Body = Callable[[ObjectKey, T], dict[str, Any]]
 """Makes the body of an object of what was noted of it."""
-
-_REST_ON: Final = NEEDED_BY_ALL | {kinds.NAMESPACES.identity}
-"""What decides whether there may be a new object that breaks no rule."""
 
 
 class Promised(NamedTuple):
@@ -75,7 +72,7 @@ def _begin(core: Core, served: Strategy, namespace: str) -> Promises | None:
         return None
     identity = served.refused_as.identity
     promises = core.store.promised.get(identity) or core.store.promises(
-        identity, functools.partial(_make, core), rest_on=_REST_ON
+        identity, functools.partial(_make, core), rest_on=DECIDES_OF_NEW
     )
     if promises is not None:
         promises.namespaces.add(namespace)
