@@ -40,7 +40,7 @@ from ctrlkit.bitcoin.rpc import (
     RpcNode,
     RpcRefused,
 )
-from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, cli_of, consensus_flags, find_bitcoind
+from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, cli_of, consensus_flags, find_bitcoind, flags_of_a_pod
 from ctrlkit.fakes.bitcoind.chain import GENESIS
 from ctrlkit.model import ObjectKey
 from tests.bitcoin.exchanges import differences_of_sv, exchanges, perform, written_from
@@ -74,7 +74,7 @@ async def program(kind: Kind) -> list[str]:
     if kind is Kind.SIMULATED:
         return [sys.executable, "-m", "ctrlkit.fakes.bitcoind", "-release=0.16"]
     bitcoind = real_bitcoind()
-    return [str(bitcoind), *await consensus_flags(bitcoind)]
+    return [str(bitcoind), *await flags_of_a_pod(bitcoind)]
 
 
 async def cli_program(kind: Kind) -> list[str]:
