@@ -98,6 +98,11 @@ def spec_rules(ports: Mapping[str, tuple[int, int]]) -> tuple[Rule, ...]:
             field_path=".ports",
         ),
         Rule(
+            rule=f"!({p2p} + 1 in [{rpc}, {zmq}])",
+            message="bitcoind takes the port above p2p for itself, the chain's defaults counted; write another number",
+            field_path=".ports",
+        ),
+        Rule(
             rule="!has(self.terminationGracePeriodSeconds) || self.terminationGracePeriodSeconds >= 1",
             message="a node writes down what it has before it ends; write the seconds that it may take, such as 600",
             field_path=".terminationGracePeriodSeconds",

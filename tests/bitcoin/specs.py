@@ -165,6 +165,7 @@ TXINDEX = "txindex needs all blocks; take it out, or write pruneMiB: 0"
 IMAGE = "write the name of an image, such as docker.io/bitcoin/bitcoin:29.1"
 PEER = "write HOST or HOST:PORT, such as seed.example.com:8333, 192.0.2.1 or [2001:db8::1]:8333"
 PORTS = "rpc, p2p and zmq have to be three ports, the chain's defaults counted; write another number"
+ABOVE = "bitcoind takes the port above p2p for itself, the chain's defaults counted; write another number"
 
 WRONG: list[tuple[Spec, str, str]] = [
     ({}, "spec.nodes", "Required value"),
@@ -350,6 +351,8 @@ WRONG: list[tuple[Spec, str, str]] = [
     ({"nodes": 1, "ports": {"rpc": 18444}}, "spec.ports", PORTS),
     ({"nodes": 1, "ports": {"zmq": 18332}}, "spec.ports", PORTS),
     ({"nodes": 1, "chain": "main", "storage": {"size": "1Ti"}, "ports": {"p2p": 8332}}, "spec.ports", PORTS),
+    ({"nodes": 1, "ports": {"zmq": 18445}}, "spec.ports", ABOVE),
+    ({"nodes": 1, "ports": {"p2p": 18331}}, "spec.ports", ABOVE),
     *(
         ({"nodes": 1, "peers": [peer]}, "spec.peers[0]", PEER)
         for peer in ("a b", "host:", "host:0", "host:65536", "2001:db8::1", "http://host", "a:1:2", "-a", "host:1\n")
