@@ -131,7 +131,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def wall_now(self) -> datetime:
         """The same as a time in UTC, which is one object as long as no time passes."""
-        seconds = self.wall_time()
+        skew = SKEW.get()
+        seconds = self._began_s + self._now_s + (0.0 if skew is None else skew.seconds)
         if seconds != self._wall_s:
             self._wall_s, self._wall_now = seconds, datetime.fromtimestamp(seconds, tz=UTC)
         return self._wall_now

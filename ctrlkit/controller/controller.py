@@ -277,7 +277,8 @@ class Controller:
             case _State.WAITING:
                 return ()
         held = [f"{key} waits to see what it wrote" for key in self._workers.held] if self._workers.held else ()
-        reports = (*self.queue.busy(), *self._retries.busy(), *held, *self._sources.busy())
+        retries = self._retries.busy() if self._retries.waiting else ()
+        reports = (*self.queue.busy(), *retries, *held, *self._sources.busy())
         return tuple([f"controller:{self.name} {report}" for report in reports]) if reports else ()
 
     def retries(self, *, first: int | None = None) -> tuple[Retry, ...]:

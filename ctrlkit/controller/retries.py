@@ -62,7 +62,8 @@ class PendingRetries:
     def __init__(self, queue: WorkQueue[ObjectKey]) -> None:
         self._queue = queue
         self._conflicts: ExponentialPerKey[ObjectKey] = ExponentialPerKey(cap_s=CONFLICT_CAP_S)
-        self._waiting: dict[ObjectKey, float] = {}  # for a retry that is not the limiter's, until then
+        self.waiting: dict[ObjectKey, float] = {}
+        """The keys that wait for a retry that is not the limiter's, and until when."""
         self._postponed: Counter[ObjectKey] = Counter()
         self._errors: dict[ObjectKey, tuple[WaitReason, str]] = {}
         self._closed = False
@@ -74,7 +75,7 @@ class PendingRetries:
     def began(self, key: ObjectKey) -> None:
         """A run of a key begins, or is dropped: no retry is pending any more."""
         if self._errors:  # it has all that wait
-            self._waiting.pop(key, None)
+            self.waiting.pop(key, None)
             self._errors.pop(key, None)
 
     def failed(self, key: ObjectKey, error: str, reason: WaitReason = WaitReason.RETRY) -> float | None:
@@ -102,7 +103,7 @@ class PendingRetries:
 
     def _again_after(self, key: ObjectKey, delay_s: float, error: str, reason: WaitReason) -> float:
         self._errors[key] = (reason, error[:ERROR_MAX])
-        self._waiting[key] = monotonic() + delay_s
+        self.waiting[key] = monotonic() + delay_s
         self._queue.add_after(key, delay_s)
         return delay_s
 
@@ -115,18 +116,18 @@ class PendingRetries:
     def close(self) -> None:
         """Drop all pending retries, and take no more."""
         self._closed = True
-        self._waiting.clear()
+        self.waiting.clear()
         self._errors.clear()
 
     def pending(self, first: int | None = None) -> tuple[Retry, ...]:
         """The keys that wait for a retry; with `first` only so many, those that come due next, in order."""
-        due = {**self._queue.retries(), **self._waiting}
+        due = {**self._queue.retries(), **self.waiting}
         keys = due if first is None else nsmallest(first, due, key=due.__getitem__)
         return tuple(self._retry(key, due[key]) for key in keys)
 
     def find(self, key: ObjectKey) -> Retry | None:
         """The retry that a key waits for, if it does."""
-        due_at = self._waiting.get(key) or (self._queue.due_at(key) if key in self._errors else None)
+        due_at = self.waiting.get(key) or (self._queue.due_at(key) if key in self._errors else None)
         return None if due_at is None else self._retry(key, due_at)
 
     def _retry(self, key: ObjectKey, due_at: float) -> Retry:
@@ -135,4 +136,4 @@ class PendingRetries:
 
     def busy(self) -> tuple[str, ...]:
         """The retries that the queue does not know as such, in its words."""
-        return tuple([f"{key} waits for a retry" for key in self._waiting]) if self._waiting else ()
+        return tuple([f"{key} waits for a retry" for key in self.waiting]) if self.waiting else ()

@@ -37,10 +37,13 @@ class Unstructured(dict[str, Any]):
     def at(self, path: str, default: Any = None) -> Any:
         """Return the value at a dotted path of field names, or `default` where a part of it is missing."""
         value: Any = self
-        for part in path.split("."):
-            if not isinstance(value, dict) or part not in value:
-                return default
-            value = value[part]
+        try:
+            for part in path.split("."):
+                if part not in value:
+                    return default
+                value = value[part]
+        except TypeError:  # it is no object there: a text, a list, null
+            return default
         return value
 
 

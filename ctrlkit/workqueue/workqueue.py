@@ -123,8 +123,11 @@ class WorkQueue(ReadyKeys[K]):
         elif not self._closed:
             if not self._in_loop:
                 self._enter_loop()
-            self._delayed.put(key, monotonic() + delay_s, priority=priority)
-            self._delayed.batched.add(key)
+            due_at, delayed = monotonic() + delay_s, self._delayed
+            if key in delayed.batched and priority == NORMAL and delayed.deadlines[key][0] <= due_at:
+                return  # as it mostly is: one of several changes, and not the first
+            delayed.put(key, due_at, priority=priority)
+            delayed.batched.add(key)
             self._set_timer()
 
     def add_rate_limited(self, key: K, *, priority: int | None = None) -> None:

@@ -288,13 +288,21 @@ def unknown_formats(definition: Object) -> Iterator[str]:
 
 def every_node(node: Object) -> Iterator[Object]:
     """Yield a node of a schema and all below it, whatever they are for."""
-    yield node
-    for word in ("items", "allOf", "anyOf", "oneOf", "not", "additionalProperties", "additionalItems"):
-        inner = node.get(word)
-        for one in inner if isinstance(inner, list) else [inner]:
-            if isinstance(one, Mapping):
-                yield from every_node(one)
-    for word in ("properties", "patternProperties", "definitions", "dependencies"):
-        for one in (node.get(word) or {}).values():
-            if isinstance(one, Mapping):
-                yield from every_node(one)
+    left: list[Any] = [node]
+    while left:
+        one = left.pop()
+        if not isinstance(one, dict):
+            continue
+        yield one
+        below: list[Any] = []
+        for word in _PARTS:
+            if word in one:
+                below += one[word] if isinstance(one[word], list) else [one[word]]
+        for word in _NAMED_PARTS:
+            if word in one:
+                below += (one[word] or {}).values()
+        left += reversed(below)
+
+
+_PARTS = ("items", "allOf", "anyOf", "oneOf", "not", "additionalProperties", "additionalItems")
+_NAMED_PARTS = ("properties", "patternProperties", "definitions", "dependencies")
