@@ -102,7 +102,8 @@ class Core:
     def _write_custom(self, served: Strategy, key: ObjectKey, plain: Mapping[str, Any], *, dry_run: bool) -> Stored:
         """Store a custom object as the version that its kind is stored as; nothing if that changes nothing."""
         identity, forms, version = served.resource.identity, served.forms, served.resource.version
-        self.foresee(served, plain)
+        if forms is not None and forms.asks:
+            forms.foresee(plain, version)
         plain = plain if forms is None else forms.stored(plain, version)
         before = self.store.collection(identity).find(key)
         if dry_run:

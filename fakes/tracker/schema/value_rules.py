@@ -94,7 +94,7 @@ class ValueRules:
             self.types = ("integer", "string")
         self.format: str = known_format(self.types, node.get("format") or "")
         self._children: dict[str, ValueRules] = {}
-        self._fit: dict[str, int] = {}
+        self._fit: dict[str | int, int] = {}
 
     # ---- the nodes below ---------------------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class ValueRules:
         if type(value) is dict:
             found.count += 1
             self._check_object(found, value, path, old)
-        elif type(value) is str and not found.causes and len(value) <= _FIT_LENGTH_MAX:
+        elif not found.causes and _is_short(value):
             if len(self._fit) >= _FIT_MAX:
                 self._fit.clear()
             self._fit[value] = found.count
@@ -177,7 +177,7 @@ class ValueRules:
         kind = type(value)
         if kind in self._plain_counts:
             return self._plain_counts[kind]
-        return self._fit.get(value, 0) if kind is str else 0
+        return self._fit.get(value, 0) if kind is str or kind is int else 0
 
     def _check_null(self, found: Found, path: str) -> None:
         if self.types and not self.node.get("nullable"):
@@ -326,7 +326,12 @@ _CHECKS: Mapping[type, Callable[[ValueRules, Found, Any, str, Correlated | None]
 
 _FIT_MAX = 1024
 _FIT_LENGTH_MAX = 256
-"""How many texts a node remembers as ones that fit, and how long they are at most."""
+"""How many texts and integers a node remembers as ones that fit, and how long they are at most."""
+
+
+def _is_short(value: Any) -> bool:
+    return type(value) is int or (type(value) is str and len(value) <= _FIT_LENGTH_MAX)
+
 
 _SAYS_NOTHING = frozenset({"type", "description", "title", "default", "example", "nullable"})
 _COUNTS: Mapping[type, int] = {str: 7, bool: 6}
