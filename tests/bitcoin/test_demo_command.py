@@ -28,7 +28,7 @@ from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound, find_bitcoind
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.manager import connect
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODES
-from tests.support.processes import command_lines, process_of
+from tests.support.processes import command_lines, process_of, working_in
 
 pytestmark = pytest.mark.real_time
 
@@ -69,6 +69,7 @@ def assert_nothing_is_left(folder: Path) -> None:
     """No process that has to do with the folder, and nothing in it."""
     left = [line for line in command_lines().values() if str(folder).encode() in line]
     assert left == []
+    assert working_in(folder) == []
     assert list(folder.iterdir()) == []
 
 

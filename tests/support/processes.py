@@ -49,3 +49,16 @@ def command_lines() -> dict[int, bytes]:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found
+
+
+def working_in(folder: Path) -> list[int]:
+    """The processes that work in a folder or below it, as those of containers do: forks share a command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            there = os.readlink(path)
+        except OSError:  # it has ended, or may not be seen
+            continue
+        if Path(there).is_relative_to(folder):
+            found.append(int(path.parent.name))
+    return found

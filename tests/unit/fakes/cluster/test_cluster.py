@@ -17,7 +17,7 @@ from ctrlkit.fakes.cluster.node.images import simulated_bitcoind
 from ctrlkit.fakes.world.world import World
 from ctrlkit.model import Action, Applied, Deleted
 from ctrlkit.model.kinds import EVENTS, NODES, PODS, STATEFULSETS
-from tests.support.processes import HAS_PIDFD, command_lines
+from tests.support.processes import HAS_PIDFD, working_in
 
 POD = {"metadata": {"name": "web", "namespace": "default"}, "spec": {"containers": [{"name": "main", "image": "web"}]}}
 
@@ -127,31 +127,21 @@ async def test_a_set_of_nodes_runs_as_processes() -> None:
         "template": {"metadata": {"labels": {"app": "net"}}, "spec": {"containers": [BITCOIND]}},
     }
     async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime, Cluster(clientset.client, runtime):
-        mark = str(runtime.folder).encode()
         await clientset.client.create(STATEFULSETS, {"metadata": {"name": "net", "namespace": "default"}, "spec": spec})
         await until_ready(clientset, "net-1")
         pods = await clientset.client.list(PODS)
         addresses = {pod.at("status.podIP") for pod in pods}
         assert len(addresses) == 2
-        running = [line for line in command_lines().values() if mark in line and b"-bind=" in line]
-        assert len(running) == 2
+        assert len(working_in(runtime.folder)) == 2
         await clientset.client.delete(STATEFULSETS, "default/net")
         await until_gone(clientset)
-        assert not [line for line in command_lines().values() if mark in line and b"-bind=" in line]
+        assert not working_in(runtime.folder)
 
 
 def environment_of(process: int) -> dict[str, str]:
     """The variables that a process was started with."""
     parts = Path(f"/proc/{process}/environ").read_bytes().decode().split("\0")
     return dict(part.split("=", 1) for part in parts if part)
-
-
-def folder_of(process: int) -> str:
-    """The working directory of a process, "" if it may not be seen or has ended."""
-    try:
-        return os.readlink(f"/proc/{process}/cwd")
-    except OSError:
-        return ""
 
 
 MISUSED: dict[str, dict[str, Any]] = {
@@ -219,7 +209,7 @@ async def test_of_a_pods_fields_nothing_else_reaches_the_machine(tmp_path: Path)
     async with ProcessRuntime(images={"bitcoind": simulated_bitcoind()}) as runtime, Cluster(clientset.client, runtime):
         await clientset.client.create(PODS, {"metadata": {"name": "net", "namespace": "default"}, "spec": spec})
         await until_ready(clientset, "net")
-        nodes = [pid for pid in command_lines() if folder_of(pid).startswith(str(runtime.folder))]
+        nodes = working_in(runtime.folder)
         assert nodes
         for environment in map(environment_of, nodes):
             assert not environment.keys() & {"LD_PRELOAD"}
