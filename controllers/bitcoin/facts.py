@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ctrlkit.bitcoin.reasons import Trouble
 from ctrlkit.bitcoin.rpc import Answer, RpcError
 
 
@@ -34,6 +35,29 @@ class Member:
     created: str = ""
     trouble: str = ""
     held_back: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provision:
+    """
+    What the status tells of how a network is provided with what its nodes need.
+
+    Shape   `trouble`: what is wrong with the Secret that is named. `secret`: the Secret with the credentials that are
+            wanted. `images`: those of the groups. `refused`: why a change of the spec is not made. `removal`: why nodes
+            that the spec has no more stay. `newer_image`: the controller's default, where the nodes run an older one.
+            `written_by`: who wrote on the claims of the groups, where somebody looked. `made_before`: what an upgrade
+            would bring to a network whose StatefulSet is of an earlier version of the controller.
+    """
+
+    trouble: Trouble | None = None
+    secret: str = ""
+    is_rotating: bool = False
+    images: Mapping[str, str] = field(default_factory=dict)
+    refused: str = ""
+    removal: str = ""
+    newer_image: str = ""
+    written_by: Mapping[str, str] = field(default_factory=dict)
+    made_before: str = ""
 
 
 Said = Answer | RpcError

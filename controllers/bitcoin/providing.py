@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Final
 
@@ -18,7 +18,7 @@ from ctrlkit.bitcoin.bitcoin_conf import ports_of
 from ctrlkit.bitcoin.caches import Caches, Seen
 from ctrlkit.bitcoin.configs import ConfigStore
 from ctrlkit.bitcoin.credentials import CredentialStore
-from ctrlkit.bitcoin.facts import Member
+from ctrlkit.bitcoin.facts import Member, Provision
 from ctrlkit.bitcoin.layout import desired_objects, groups_of, is_settled, members_of, running_images, writers_of
 from ctrlkit.bitcoin.legacy import (
     DEFAULT_CREDENTIALS,
@@ -65,16 +65,15 @@ _SALT_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Provided:
+class Provided(Provision):
     """
     What nodes there are, and how they are called.
 
-    Shape   `network`: the one that is seen to, where nodes that the spec has no more stay for now (removal.py), and
-            `removal` says why. `members` are all its nodes, `replaceable` those that a rollout may be about.
-            `credentials` are those in force; None while no node has any. `trouble`: what is wrong with the Secret that
-            is named. `secret`: the Secret with the credentials that are wanted. `port`: where the nodes take calls.
-            `again_s`: seconds until the Secrets are to be read again. `is_settled`: what makes pods is as the spec
-            says, so one that is not updated has to be replaced. `is_begun`: there was nothing of it before this pass.
+    Shape   `network`: the one that is seen to, where nodes that the spec has no more stay for now (removal.py).
+            `members` are all its nodes, `replaceable` those that a rollout may be about. `credentials` are those in
+            force; None while no node has any. `port`: where the nodes take calls. `again_s`: seconds until the Secrets
+            are to be read again. `is_settled`: what makes pods is as the spec says, so one that is not updated has to
+            be replaced. `is_begun`: there was nothing of it before this pass.
     """
 
     network: BitcoinNetwork
@@ -82,18 +81,9 @@ class Provided:
     port: int
     replaceable: tuple[Member, ...] = ()
     credentials: Credentials | None = None
-    trouble: Trouble | None = None
-    secret: str = ""
     again_s: float = REREAD_S
     is_settled: bool = False
     is_begun: bool = False
-    is_rotating: bool = False
-    images: Mapping[str, str] = field(default_factory=dict)
-    refused: str = ""
-    removal: str = ""
-    newer_image: str = ""
-    written_by: Mapping[str, str] = field(default_factory=dict)
-    made_before: str = ""
 
 
 class Provider:

@@ -143,7 +143,7 @@ class BitcoinReconciler:
         members = await self._troubles.told(network, seen, provided.members)
         absent = [member.name for member in members if not member.is_ready]
         mesh = mesh_of(network.spec, [member.name for member in members], absent=absent)
-        findings = _findings(provided, members, mesh)
+        findings = Findings(members=members, topology=mesh.topology, provision=provided)
 
         async def tell_first() -> None:
             last = self._nodes.remembered(network.metadata.key, members)
@@ -226,22 +226,6 @@ class BitcoinReconciler:
             await Report(self._client, self._recorder, meta, current).write(refused)
 
 
-def _findings(provided: Provided, members: tuple[Member, ...], mesh: Mesh) -> Findings:
-    return Findings(
-        members=members,
-        topology=mesh.topology,
-        images=provided.images,
-        credentials=provided.trouble,
-        secret=provided.secret,
-        is_rotating=provided.is_rotating,
-        refused=provided.refused,
-        removal=provided.removal,
-        newer_image=provided.newer_image,
-        written_by=provided.written_by,
-        made_before=provided.made_before,
-    )
-
-
 def _next_step(network: BitcoinNetwork, provided: Provided, findings: Findings) -> Step | None:
     """Return the next step of a rollout; None while what makes the pods is not as the spec says."""
     if not provided.is_settled:
@@ -276,7 +260,7 @@ def _next_look(findings: Findings, again_s: float) -> Outcome:
     """Say when to come again, if nothing changes until then."""
     if not findings.members:
         return DONE
-    secret_s = CHECK_S if findings.credentials is None else SECRET_RETRY_S
+    secret_s = CHECK_S if findings.provision.trouble is None else SECRET_RETRY_S
     return RequeueAfter(min(CHECK_S, secret_s, max(again_s, LEAST_S)))
 
 

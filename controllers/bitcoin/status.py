@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from ctrlkit import clock
-from ctrlkit.bitcoin.facts import Member, Said
+from ctrlkit.bitcoin.facts import Member, Provision, Said
 from ctrlkit.bitcoin.health import Health, Link
 from ctrlkit.bitcoin.layout import groups_of
 from ctrlkit.bitcoin.names import config_name, selector, service_name
@@ -64,12 +64,8 @@ class Findings:
     The results of one reconcile.
 
     Shape   `members` are all nodes that the spec asks for, in its order, each with what its pod suffers from. `said`
-            is what they said, by name, and `health` what follows from it. `images` are those of the groups. `blocked`:
-            why a child of the network is missing; then nothing else was checked. `credentials`: why there are none.
-            `secret`: the Secret that has them. `refused`: why a change of the spec is not made. `removal`: why nodes
-            that the spec has no more stay. `newer_image`: the controller's default, where the nodes run an older one.
-            `written_by`: who wrote on the claims of the groups, where somebody looked. `made_before`: what an upgrade
-            would bring to a network whose StatefulSet is of an earlier version of the controller.
+            is what they said, by name, and `health` what follows from it. `blocked`: why a child of the network is
+            missing; then nothing else was checked.
     """
 
     members: tuple[Member, ...]
@@ -77,16 +73,8 @@ class Findings:
     health: Health = NOBODY_ASKED
     topology: Topology | None = None
     step: Step | None = None
-    images: Mapping[str, str] = field(default_factory=dict)
+    provision: Provision = field(default_factory=Provision)
     blocked: Trouble | None = None
-    credentials: Trouble | None = None
-    secret: str = ""
-    is_rotating: bool = False
-    refused: str = ""
-    removal: str = ""
-    newer_image: str = ""
-    written_by: Mapping[str, str] = field(default_factory=dict)
-    made_before: str = ""
     now: datetime = field(default_factory=clock.now)
 
     def named(self, *states: NodeState) -> list[str]:
@@ -108,7 +96,7 @@ class Findings:
     @property
     def kept_back(self) -> str:
         """Why no pod is made."""
-        trouble = self.blocked or (self.credentials if not self.said else None)
+        trouble = self.blocked or (self.provision.trouble if not self.said else None)
         return "" if trouble is None else trouble.message
 
     @property
@@ -155,7 +143,7 @@ def status_of(network: BitcoinNetwork, findings: Findings) -> Status:
         next(rules(network, findings)) for rules in (_available, _progressing, _credentials, _connected, _up_to_date)
     ]
     name, generation = network.metadata.name, network.metadata.generation
-    own = {"app": name} if findings.made_before else selector(name, MAIN_GROUP)
+    own = {"app": name} if findings.provision.made_before else selector(name, MAIN_GROUP)
     return Status(
         observed_generation=generation,
         replicas=sum(bool(one.uid) for one in findings.members if one.group == MAIN_GROUP),
@@ -229,13 +217,13 @@ def _group(name: str, before: Status, findings: Findings) -> GroupStatus:
         nodes=len(members),
         ready=sum(one.is_ready for one in members),
         updated=sum(one.is_updated for one in members),
-        image=findings.images.get(name) or (told.image if told is not None else ""),
-        written_by=findings.written_by.get(name, told.written_by if told is not None else ""),
+        image=findings.provision.images.get(name) or (told.image if told is not None else ""),
+        written_by=findings.provision.written_by.get(name, told.written_by if told is not None else ""),
     )
 
 
 def _is_ephemeral(network: BitcoinNetwork, findings: Findings) -> bool:
-    return network.spec.storage.ephemeral or bool(findings.made_before)
+    return network.spec.storage.ephemeral or bool(findings.provision.made_before)
 
 
 # ---- conditions: each function yields what holds, and the first is told ----------------------------------------------
@@ -261,8 +249,8 @@ def _missing(network: BitcoinNetwork, findings: Findings) -> Iterator[Trouble]:
         yield findings.blocked
     if not findings.members:
         yield Trouble(Reason.NO_NODES, "the spec asks for no nodes")
-    if findings.credentials is not None and not findings.said:
-        yield _no_credentials(findings.credentials)
+    if findings.provision.trouble is not None and not findings.said:
+        yield _no_credentials(findings.provision.trouble)
     failing = [one for one in findings.members if one.trouble]
     if failing:
         yield Trouble(Reason.NODES_FAILING, _failing(failing))
@@ -327,7 +315,7 @@ def _refused(network: BitcoinNetwork, findings: Findings) -> Trouble:
     Never to delete a pod that has the only copy of its chain.
     """
     back = f"put Secret {config_name(network.metadata.name)} back as it was when the pods were made"
-    if findings.made_before:
+    if findings.provision.made_before:
         way = "name the Secret that its pods were started with in spec.secret"
     elif network.spec.storage.ephemeral:
         way = back
@@ -346,11 +334,11 @@ def _progressing(network: BitcoinNetwork, findings: Findings) -> Iterator[Condit
         yield _false(PROGRESSING, findings.blocked.reason, findings.blocked.message)
     if network.spec.paused:
         yield _false(PROGRESSING, Reason.PAUSED, _PAUSED)
-    if findings.credentials is not None and not findings.said:
-        trouble = _no_credentials(findings.credentials)
+    if findings.provision.trouble is not None and not findings.said:
+        trouble = _no_credentials(findings.provision.trouble)
         yield _false(PROGRESSING, trouble.reason, trouble.message)
     yield from _removal(PROGRESSING, findings)
-    if step is not None and step.progress in _ROLLOUTS and not findings.made_before:
+    if step is not None and step.progress in _ROLLOUTS and not findings.provision.made_before:
         yield _of_rollout(PROGRESSING, step, findings)
     for missing in _missing(network, findings):
         if missing.reason is Reason.NODES_FAILING and not any(map(_is_on_its_way, findings.members)):
@@ -360,7 +348,7 @@ def _progressing(network: BitcoinNetwork, findings: Findings) -> Iterator[Condit
         if missing.reason is not Reason.NO_NODES:
             reason = missing.reason if missing.reason in _WAITED_FOR else Reason.CONNECTING
             yield _true(PROGRESSING, reason, missing.message)
-    if findings.refused:
+    if findings.provision.refused:
         yield _false(PROGRESSING, Reason.CHANGE_REFUSED, _change_refused(findings))
     told = f"the network has the {_nodes(count)} it asks for" if count else "the network rests"
     yield _false(PROGRESSING, Reason.SETTLED, told)
@@ -372,7 +360,7 @@ def _is_on_its_way(member: Member) -> bool:
 
 
 def _change_refused(findings: Findings) -> str:
-    return f"a change is not made: {findings.refused}"
+    return f"a change is not made: {findings.provision.refused}"
 
 
 _PAUSED: Final = "spec.paused is true: nothing is changed until it is false"
@@ -383,17 +371,17 @@ def _credentials(network: BitcoinNetwork, findings: Findings) -> Iterator[Condit
     kind = CREDENTIALS_AVAILABLE
     if findings.blocked is not None:
         yield _unknown(kind, findings.blocked)
-    if findings.credentials is not None:
-        yield _false(kind, findings.credentials.reason, findings.credentials.message)
+    if findings.provision.trouble is not None:
+        yield _false(kind, findings.provision.trouble.reason, findings.provision.trouble.message)
     if findings.refusing:
         trouble = _refused(network, findings)
         yield _false(kind, trouble.reason, trouble.message)
-    if findings.is_rotating:
+    if findings.provision.is_rotating:
         yield _true(kind, Reason.ROTATING, "other credentials come into force when every node accepts them")
     if network.spec.secret:
         yield _true(kind, Reason.SECRET_FOUND, f"secret {network.spec.secret} is complete")
-    if findings.secret:
-        yield _true(kind, Reason.SECRET_GENERATED, f"secret {findings.secret} was made, as none is named")
+    if findings.provision.secret:
+        yield _true(kind, Reason.SECRET_GENERATED, f"secret {findings.provision.secret} was made, as none is named")
     yield _true(kind, Reason.DEFAULT_CREDENTIALS, "no secret is named: the nodes use the defaults of their image")
 
 
@@ -458,15 +446,15 @@ def _up_to_date(network: BitcoinNetwork, findings: Findings) -> Iterator[Conditi
     step, count = findings.rollout, len(findings.members)
     if findings.blocked is not None:
         yield _unknown(UP_TO_DATE, findings.blocked)
-    if findings.refused:
+    if findings.provision.refused:
         yield _false(UP_TO_DATE, Reason.CHANGE_REFUSED, _change_refused(findings))
     yield from _removal(UP_TO_DATE, findings)
-    if findings.made_before:
-        yield _false(UP_TO_DATE, Reason.MADE_BEFORE, findings.made_before)
+    if findings.provision.made_before:
+        yield _false(UP_TO_DATE, Reason.MADE_BEFORE, findings.provision.made_before)
     if network.spec.paused:
         yield _unknown(UP_TO_DATE, Trouble(Reason.PAUSED, _PAUSED))
-    if findings.credentials is not None and not any(one.uid for one in findings.members):
-        yield _unknown(UP_TO_DATE, _no_credentials(findings.credentials))
+    if findings.provision.trouble is not None and not any(one.uid for one in findings.members):
+        yield _unknown(UP_TO_DATE, _no_credentials(findings.provision.trouble))
     if findings.step is None and not all(one.is_updated for one in findings.members):
         yield _false(UP_TO_DATE, Reason.ROLLING_OUT, "the spec is about to be brought to the nodes")
     if step is not None and step.progress in _ROLLOUTS:
@@ -477,8 +465,10 @@ def _up_to_date(network: BitcoinNetwork, findings: Findings) -> Iterator[Conditi
     there = sum(bool(one.uid) for one in findings.members)
     if there < count:
         told = f"{there} of {_nodes(count, ' is', ' are')} there, with what the spec says"
-    if findings.newer_image:
-        told += f"; a new network would get image {findings.newer_image}: name it in spec.image to roll it out"
+    if findings.provision.newer_image:
+        told += (
+            f"; a new network would get image {findings.provision.newer_image}: name it in spec.image to roll it out"
+        )
         yield _true(UP_TO_DATE, Reason.NEWER_DEFAULT, told)
     yield _true(UP_TO_DATE, Reason.UP_TO_DATE, told)
 
@@ -509,9 +499,9 @@ def _with_cause(why: str, findings: Findings) -> str:
 
 
 def _removal(kind: str, findings: Findings) -> Iterator[Condition]:
-    if findings.removal:
+    if findings.provision.removal:
         condition = _true if kind == PROGRESSING else _false
-        yield condition(kind, Reason.REMOVAL_WAITS, findings.removal)
+        yield condition(kind, Reason.REMOVAL_WAITS, findings.provision.removal)
 
 
 def _no_credentials(trouble: Trouble) -> Trouble:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields as fields_of
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.bitcoin.facts import Member, Said, Visit
+from ctrlkit.bitcoin.facts import Member, Provision, Said, Visit
 from ctrlkit.bitcoin.health import assess
 from ctrlkit.bitcoin.layout import groups_of
 from ctrlkit.bitcoin.mesh import mesh_of
@@ -27,6 +28,7 @@ from ctrlkit.model import Condition, ObjectMeta, find_condition
 
 CONTROLLER = Path(__file__).parents[2] / "controllers" / "bitcoin"
 KINDS = ("Available", "Progressing", "CredentialsAvailable", "Connected", "UpToDate")
+PROVISION = {each.name for each in fields_of(Provision)}
 QUOTA = Trouble(Reason.CREATION_ERROR, "exceeded quota")
 NO_SECRET = Trouble(Reason.SECRET_NOT_FOUND, "secret s does not exist; create it")
 
@@ -68,7 +70,8 @@ def found(network: BitcoinNetwork, *members: Member, said: Mapping[str, Said] | 
     heights = {name: answer.height for name, answer in visit.said.items() if isinstance(answer, Answer)}
     step = next_step(members, health.at_tip, heights, visit.said)
     facts: dict[str, Any] = {"said": visit.said, "health": health, "topology": mesh.topology, "step": step}
-    return Findings(members=members, **(facts | {"secret": "net-credentials"} | more))
+    provision = Provision(**{"secret": "net-credentials"} | {name: more.pop(name) for name in PROVISION & more.keys()})
+    return Findings(members=members, provision=provision, **(facts | more))
 
 
 def told(network: BitcoinNetwork, findings: Findings) -> dict[str, tuple[str, str]]:
@@ -125,7 +128,7 @@ def passes(draw: st.DrawFn) -> tuple[BitcoinNetwork, Findings]:
     said = {one.name: draw(SAID) for one in members if one.uid and draw(st.booleans())}
     more = {
         "blocked": draw(st.sampled_from([None, None, None, QUOTA])),
-        "credentials": draw(st.sampled_from([None, None, None, NO_SECRET])),
+        "trouble": draw(st.sampled_from([None, None, None, NO_SECRET])),
         "secret": draw(st.sampled_from(["", "net-credentials"])),
         "is_rotating": draw(st.booleans()),
         "refused": draw(st.sampled_from(["", "", "no version below 28.0 reads it"])),
@@ -160,7 +163,7 @@ def test_for_any_findings_a_network_is_available_only_if_nothing_is_missing(
     all_serve = bool(findings.members) and all(
         findings.state(one) is NodeState.AT_TIP and not one.trouble for one in findings.members
     )
-    nothing_wrong = findings.blocked is None and (findings.credentials is None or bool(findings.said))
+    nothing_wrong = findings.blocked is None and (findings.provision.trouble is None or bool(findings.said))
     if conditions["Available"][0] == "True":
         assert all_serve
         assert nothing_wrong
@@ -271,7 +274,7 @@ FINE = {
         (
             {},
             [GONE, GONE],
-            {"credentials": NO_SECRET, "step": None},
+            {"trouble": NO_SECRET, "step": None},
             {
                 "Available": ("False", Reason.CREDENTIALS_MISSING),
                 "Progressing": ("False", Reason.CREDENTIALS_MISSING),
@@ -401,7 +404,7 @@ FINE = {
         (
             {"secret": "s"},
             [{}, {}],
-            {"credentials": NO_SECRET},
+            {"trouble": NO_SECRET},
             {"CredentialsAvailable": ("False", Reason.SECRET_NOT_FOUND)},
         ),
         ({}, [{}, {}], {"step": None}, {}),
@@ -537,7 +540,7 @@ def test_each_finding_leads_to_its_conditions(
         (
             {},
             [GONE],
-            {"credentials": NO_SECRET},
+            {"trouble": NO_SECRET},
             "Available",
             "the nodes wait for credentials: secret s does not exist; create it",
         ),
