@@ -29,6 +29,7 @@ from ctrlkit.fakes.cluster.node.runtime import (
     ContainerRefused,
     Exited,
     PulledImage,
+    Running,
     Runtime,
 )
 from ctrlkit.fakes.cluster.node.specs import SpecMaker
@@ -72,33 +73,61 @@ class Starter:
     teller: Teller
     backoff: CrashBackoff
 
+    def is_at_work(self, known: KnownPod) -> bool:
+        """Whether what was begun for a pod goes on: a kubelet does one thing after another, and all of a plan."""
+        return bool(known.queue) or self._waits(known)
+
+    def _waits(self, known: KnownPod) -> bool:
+        starts = any(name.startswith(OF_STARTS) for name in self.activities.names(known.uid))
+        return starts or self.stopper.is_at_work(known) or any(record.begins for record in known.records.values())
+
     async def take(self, pod: Unstructured, known: KnownPod, plan: Plan, moments: list[float]) -> bool:
-        """Take the steps of a plan that are due; return whether that makes another plan."""
+        """
+        Take the steps of a plan that are due, or go on with those of an earlier one.
+
+        Returns whether there is another plan to make.
+        """
+        if self._waits(known):
+            return False
+        if known.queue:
+            await self._go_on(pod, known, moments)
+            return not (known.queue or self._waits(known))
+        known.queue = list(plan.start)
         for stop in plan.stop:
             if stop.at_once or not self.stopper.is_at_work(known):
                 self.stopper.stop(pod, known, stop)
-        if self.stopper.is_at_work(known) or any(record.begins for record in known.records.values()):
-            return False  # a kubelet does one after another
-        if any(self._is_to_begin(known, container) for container in plan.start):
+        if self._waits(known):
+            return False
+        if any(known.record(container).is_due(container, now=clock.monotonic()) for container in known.queue):
             await self._look_for_secrets(pod)
+        return await self._go_on(pod, known, moments) and len(known.records) > 1
+
+    async def _go_on(self, pod: Unstructured, known: KnownPod, moments: list[float]) -> bool:
+        """Start the containers of the queue, up to one that takes time; return whether one was started."""
         has_started = False
-        for container in plan.start:
+        while known.queue:
+            container = known.queue[0]
             record = known.record(container)
-            if record.is_due(container, now=clock.monotonic()):
+            if isinstance(self.observed.state(known, container), Running):
+                known.queue.pop(0)  # it is to end first
+                continue
+            is_due = record.pulled is not None or record.is_due(container, now=clock.monotonic())
+            if is_due:
                 record.tried_image = container.image
-                if not await self._try_start(pod, known, container):
-                    return False
+                may_go_on = await self._try_start(pod, known, container)
+                if self.activities.runs(known.uid, _pull_of(container)):
+                    return has_started
+                known.queue.pop(0)
+                if not may_go_on:
+                    return has_started
                 has_started |= record.waiting is None
-            if record.waiting is not None or record.backs_off is not None:
+            else:
+                known.queue.pop(0)
+            if record.waiting is not None or record.backs_off is not None or not is_due:
                 moments.append(self._next_look(record))
                 if container.role is Role.INIT:
-                    break
-        return has_started and len(known.records) > 1
-
-    def _is_to_begin(self, known: KnownPod, container: Container) -> bool:
-        """Whether the start of a container is due, and has not begun with a pull."""
-        is_due = known.record(container).is_due(container, now=clock.monotonic())
-        return is_due and not self.activities.runs(known.uid, _pull_of(container))
+                    known.queue.clear()
+        return has_started
 
     async def _look_for_secrets(self, pod: Unstructured) -> None:
         """Tell which of the secrets that a pod has for its images are not there; its images are pulled without."""

@@ -48,6 +48,7 @@ class Stopper:
         record = known.record(stop.container)
         if not record.stops:
             self.teller.tell(pod, stop.container, EventType.NORMAL, "Killing", stop.message)
+            record.starts_anew = stop.at_once
             of_probe_s = 0.0 if stop.at_once else grace_of(stop.container.spec, stop.probe)
             self.begin_stop(pod, known, stop.container, grace_s(pod) if of_probe_s is None else of_probe_s)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from ctrlkit import clock
 from ctrlkit.cache import Change, Lister
@@ -34,12 +33,13 @@ from ctrlkit.events import EventType
 from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES, is_final
 from ctrlkit.fakes.cluster.node.activities import Activities
 from ctrlkit.fakes.cluster.node.admission import AFFINITY, Admission, Refusal, status_of
-from ctrlkit.fakes.cluster.node.container_starts import OF_STARTS, Starter
+from ctrlkit.fakes.cluster.node.container_starts import RELIST_S, Starter
 from ctrlkit.fakes.cluster.node.container_stops import Stopper, grace_s
 from ctrlkit.fakes.cluster.node.declarations import NODE, Node
 from ctrlkit.fakes.cluster.node.fleet import Fleet, Member
 from ctrlkit.fakes.cluster.node.hooks import Hooks
 from ctrlkit.fakes.cluster.node.observed import Observed
+from ctrlkit.fakes.cluster.node.pod_ending import exceeded
 from ctrlkit.fakes.cluster.node.pod_memory import Ending, KnownPod, first_seen
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Role, containers_of, plan_pod
 from ctrlkit.fakes.cluster.node.pod_status import (
@@ -228,8 +228,7 @@ class Kubelet:
         self._end_if_due(pod, known, moments)
         if known.ending is None:
             moments = await self._run(pod, known, containers)
-            starts = any(name.startswith(OF_STARTS) for name in self.activities.names(known.uid))
-            known.is_busy = starts or self.stopper.is_at_work(known)
+            known.is_busy = self.starter.is_at_work(known)
             self._end_if_due(pod, known, moments)
         if known.ending is not None:
             moments = self.stopper.go_on_ending(pod, known, containers)
@@ -259,14 +258,17 @@ class Kubelet:
         """Follow the plan as far as it goes now; return when to look again, on the loop's clock."""
         moments: list[float] = []
         while True:
+            if not self.starter.is_at_work(known) and _is_to_end(pod):
+                return moments
             plan = plan_pod([self.observed.seen(known, container) for container in containers])
-            if plan.ends:
+            if plan.ends and not self.starter.is_at_work(known):
                 self._begin_end(pod, known, grace_s(pod), None)
                 return []
             if await self.starter.take(pod, known, plan, moments):
                 continue
-            if plan.restarts_all and not plan.stop:
-                known.start_anew(one for one in containers if one.role is not Role.EPHEMERAL)
+            if plan.restarts_all and not plan.stop and not self.starter.is_at_work(known):
+                anew = [one for one in containers if one.role is not Role.EPHEMERAL]
+                known.start_anew(anew, pause_s=RELIST_S)  # as often as it is noticed that one has ended
                 continue
             due = await self._probe(pod, known, containers)
             if due is not None:
@@ -341,7 +343,7 @@ class Kubelet:
         elif known.ending is None and is_final(pod):
             self._begin_end(pod, known, grace_s(pod), None)  # somebody else says that it is over
         elif known.ending is None:
-            failure = _exceeded(pod, moments)
+            failure = exceeded(pod, moments)
             if failure is not None:
                 self.teller.tell(pod, None, EventType.NORMAL, failure.reason, failure.message)
                 self._begin_end(pod, known, grace_s(pod), failure)
@@ -349,6 +351,7 @@ class Kubelet:
     def _begin_end(self, pod: Unstructured, known: KnownPod, grace_s: float, failure: Failure | None) -> None:
         """Begin to end a pod: for good, and with this time, whatever is said later."""
         self.activities.cancel(known.uid)
+        known.queue.clear()
         self.stopper.tell_killing(pod, known)
         for record in known.records.values():
             record.stops = record.begins = False
@@ -486,17 +489,10 @@ def _uses_volumes(pod: Unstructured | None, uid: str) -> bool:
     return pod is not None and pod.metadata.uid == uid and not is_final(pod)
 
 
+def _is_to_end(pod: Unstructured) -> bool:
+    """Whether a pod is deleted, over, or active for too long."""
+    return bool(pod.at("metadata.deletionTimestamp")) or is_final(pod) or exceeded(pod, []) is not None
+
+
 def _until(moment: float | None) -> Outcome:
     return DONE if moment is None else RequeueAfter(max(moment - clock.monotonic(), 0.001))
-
-
-def _exceeded(pod: Unstructured, moments: list[float]) -> Failure | None:
-    """Return the failure of a pod that has been active for too long; else note when that will be."""
-    limit_s, since = pod.at("spec.activeDeadlineSeconds"), pod.at("status.startTime")
-    if limit_s is None:
-        return None
-    left_s = float(limit_s) - ((clock.now() - datetime.fromisoformat(since)).total_seconds() if since else 0.0)
-    if left_s <= 0:
-        return Failure("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
-    moments.append(clock.monotonic() + left_s)
-    return None

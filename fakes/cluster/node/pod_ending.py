@@ -1,11 +1,15 @@
-"""In which order the containers of a pod are stopped, and how long they may take. Pure."""
+"""When a pod has been active for too long, in which order its containers are stopped, and how long they may take."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.pod_plan import Container, Role, Seen
+from ctrlkit.fakes.cluster.node.pod_status import Failure
 from ctrlkit.fakes.cluster.node.runtime import Running
+from ctrlkit.model import Unstructured
 
 LEAST_GRACE_S = 2.0
 """So long each container may take to end at least, however little is left of its pod's time."""
@@ -36,3 +40,15 @@ def grace_left_s(grace_s: float, waited_s: float) -> float:
     (26.0, 2.0)
     """
     return max(grace_s - int(waited_s), LEAST_GRACE_S)
+
+
+def exceeded(pod: Unstructured, moments: list[float]) -> Failure | None:
+    """Return the failure of a pod that has been active for too long; else note when that will be."""
+    limit_s, since = pod.at("spec.activeDeadlineSeconds"), pod.at("status.startTime")
+    if limit_s is None:
+        return None
+    left_s = float(limit_s) - ((clock.now() - datetime.fromisoformat(since)).total_seconds() if since else 0.0)
+    if left_s <= 0:
+        return Failure("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+    moments.append(clock.monotonic() + left_s)
+    return None

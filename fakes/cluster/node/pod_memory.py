@@ -5,6 +5,7 @@ What a kubelet remembers of its pods and their containers, and what it reads of 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ from ctrlkit.fakes.cluster.node.pod_status import (
     Failure,
     Waiting,
 )
-from ctrlkit.fakes.cluster.node.restart import CrashBackoff
+from ctrlkit.fakes.cluster.node.restart import CrashBackoff, RuleAction
 from ctrlkit.fakes.cluster.node.runtime import (
     ContainerId,
     ContainerRefused,
@@ -42,9 +43,10 @@ class ContainerRecord:
     the next look; `pulled` and `refused` are how its last pulls went, of `refused_image` if that was refused. `ended`
     is how its last run ended, of those that have, and `ended_start` which one it was; `ended_at` when that was noticed;
     `before` is the end before that one. `image` and `image_id` are those of its present run, `given` its resources.
-    `stops`: it was told to end. `unstarted` is the end of a run whose program did not start. `is_gone`: an earlier
-    kubelet ran it, and it is not there any more; `was_running` at that time. `ran` is its state when the end of its pod
-    began. `begins`: its postStart hook runs, or has failed as `hook_failure` says; the run does not count until then.
+    `stops`: it was told to end; `starts_anew`: with all others, to start anew. `unstarted` is the end of a run whose
+    program did not start. `is_gone`: an earlier kubelet ran it, and it is not there any more; `was_running` at that
+    time. `ran` is its state when the end of its pod began. `begins`: its postStart hook runs, or has failed as
+    `hook_failure` says; the run does not count until then.
     """
 
     starts: int = 0
@@ -69,6 +71,7 @@ class ContainerRecord:
     was_running: bool = False
     ran: Running | None = None
     begins: bool = False
+    starts_anew: bool = False
     hook_failure: Waiting | None = None
 
     def is_due(self, container: Container, *, now: float) -> bool:
@@ -87,7 +90,9 @@ class ContainerRecord:
 
     def end(self, container: Container, ended: Exited, backoff: CrashBackoff, *, now: float) -> float:
         """Note that a run has ended; return how long to wait before the next one, in seconds."""
-        if self.image != container.image:
+        if self.starts_anew or container.rules.action(ended.exit_code) is RuleAction.RESTART_ALL:
+            delay_s = 0.0
+        elif self.image != container.image:
             self.crashes, delay_s = int(self.ended is not None), 0.0
         elif self.stops and self.hook_failure is None:
             since_s = None if self.ended_at is None else now - self.ended_at
@@ -98,7 +103,7 @@ class ContainerRecord:
             delay_s = backoff.delay_s(self.crashes)
         self.before, self.ended, self.ended_start, self.ended_at = self.ended, ended, self.starts, now
         self.start_at = now + delay_s
-        self.stops = self.begins = False
+        self.stops = self.begins = self.starts_anew = False
         return delay_s
 
 
@@ -123,7 +128,8 @@ class KnownPod:
     `address` is "" as long as it has no sandbox. `version` is that of the pod as this kubelet last wrote it, `told` the
     view of it that its status tells since, `next_at` when to look at it again, and `is_stirred` whether something has
     happened to it since. `is_busy`: a container is being started or stopped, and nothing else is done until that is
-    over. `is_resizing`: a resize was told.
+    over. `is_resizing`: a resize was told. `anew_at` is when all containers last started anew.
+    `queue` are the containers that are to be started before another plan is made.
     """
 
     pod: Unstructured
@@ -140,6 +146,8 @@ class KnownPod:
     is_stirred: bool = False
     is_busy: bool = False
     is_resizing: bool = False
+    anew_at: float = -math.inf
+    queue: list[Container] = field(default_factory=list)
 
     @property
     def shown_address(self) -> str:
@@ -155,13 +163,18 @@ class KnownPod:
         """Whether containers of an earlier kubelet are to be started anew."""
         return any(record.is_gone for record in self.records.values())
 
-    def start_anew(self, containers: Iterable[Container]) -> None:
-        """Forget the runs of containers, which have ended: they start from the first init container on."""
+    def start_anew(self, containers: Iterable[Container], *, pause_s: float) -> None:
+        """
+        Forget the runs of containers, which have ended: they start from the first init container on.
+
+        Shape   `pause_s` is the least time between two such starts.
+        """
+        self.anew_at = max(clock.monotonic(), self.anew_at + pause_s)
         for record in map(self.record, containers):
-            if record.starts and record.waiting is None:
+            if record.starts and not record.is_gone:
                 record.ended, record.is_gone, record.was_running = Earlier(_REMOVED), True, True
                 record.waiting = Waiting(RESTARTING_ALL, _REMOVED["message"])
-            record.start_at, record.unstarted, record.backs_off = 0.0, None, None
+            record.start_at, record.unstarted, record.backs_off = self.anew_at, None, None
 
     def forget_waits(self) -> None:
         """Forget why containers do not run, as they are not to run any more."""
@@ -192,8 +205,10 @@ class KnownPod:
         """Return what a pod's status shows of a container that the runtime has in this state."""
         record = self.record(container)
         if record.is_gone:
-            return _view_of_gone(container, record)
+            return _view_of_gone(container, record, record.starts)
         starts = record.starts
+        if record.begins and isinstance(record.ended, Earlier):
+            return _view_of_gone(container, record, starts - 1)
         if record.ran is not None and self.ending is not None and not self.ending.is_over:
             state = record.ran  # of a pod that ends nothing is told until all have ended
         elif record.begins:
@@ -216,11 +231,11 @@ class KnownPod:
         )
 
 
-def _view_of_gone(container: Container, record: ContainerRecord) -> ContainerView:
+def _view_of_gone(container: Container, record: ContainerRecord, starts: int) -> ContainerView:
     if record.was_running or not isinstance(record.ended, Earlier):
-        waiting, restarts = record.waiting or Waiting(), record.starts if record.was_running else record.starts - 1
+        waiting, restarts = record.waiting or Waiting(), starts if record.was_running else starts - 1
         return ContainerView(container=container, state=waiting, last=record.ended, restarts=restarts)
-    return ContainerView(container=container, state=record.ended, restarts=record.starts - 1)
+    return ContainerView(container=container, state=record.ended, restarts=starts - 1)
 
 
 def _run_id(uid: str, name: str, start: int) -> str:

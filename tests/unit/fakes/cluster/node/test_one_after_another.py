@@ -49,6 +49,22 @@ async def test_while_a_container_is_stopped_no_other_one_is_started() -> None:
         assert statuses(world) == {"hangs": ("running", 1), "other": ("running", 1)}
 
 
+async def test_while_an_image_is_pulled_no_other_container_is_started_or_stopped() -> None:
+    """One that crashed, and one that does not live, wait as long as the pull takes."""
+    images = {"ends": Image(exits={1: Exits(1, after_s=2)}), "slow": Image(pull=Pull(takes_s=60))}
+    async with World(cluster=ALL, images={**images, "hangs": HANGS}) as world:
+        ends, hangs, slow = ({"name": name, "image": f"{name}:1"} for name in ("ends", "hangs", "slow"))
+        await world.client.create(PODS, a_pod(ends, {**hangs, "livenessProbe": LIVENESS}, slow))
+        await world.advance(59)
+        assert statuses(world) == {"ends": ("terminated", 0), "hangs": ("running", 0), "slow": ("waiting", 0)}
+        assert told(world, "Killing") == []
+        await world.advance(2)
+        assert told(world, "Killing") == ["Container hangs failed liveness probe, will be restarted"]
+        assert statuses(world)["slow"] == ("running", 0)
+        await world.advance(15)
+        assert statuses(world) == {"ends": ("running", 1), "hangs": ("running", 1), "slow": ("running", 0)}
+
+
 async def test_a_pod_that_is_deleted_while_a_container_of_it_is_stopped_ends_after_that() -> None:
     """The container is started once more before the kubelet turns to the deletion."""
     async with World(cluster=ALL, images={"hangs": HANGS}) as world:
@@ -103,3 +119,38 @@ async def test_ephemeral_containers_run_on_when_all_others_start_anew() -> None:
         await world.client.patch(PODS, KEY, StrategicMergePatch(debug), subresource="ephemeralcontainers")
         await world.advance(30)
         assert statuses(world) == {"app": ("running", 1), "debug": ("running", 0)}
+
+
+async def test_containers_that_always_start_anew_do_so_once_in_a_second() -> None:
+    """A kubelet notices no sooner that one has ended; without a pause no time would pass here."""
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "NotIn", "values": [42]}}
+    app = {"name": "app", "image": "app:1", "restartPolicy": "Never", "restartPolicyRules": [rule]}
+    later = {"name": "later", "image": "later:1"}
+    images = {"app": Image(exits=Exits(1)), "later": Image(pull=Pull(takes_s=3))}
+    async with World(cluster=ALL, images=images) as world:
+        await world.client.create(PODS, a_pod(app, later))
+        await world.advance("20.5s")
+        assert statuses(world)["app"][1] == 19, "from the third second on, when both are there"
+        assert told(world, "BackOff") == []
+
+
+async def test_a_restart_that_a_reboot_of_the_node_brings_is_counted_while_the_hook_runs() -> None:
+    """The count never falls; until the hook has passed the container waits, as it did when its node was back."""
+    hook = {"lifecycle": {"postStart": {"sleep": {"seconds": 5}}}}
+    async with World(cluster=ALL, nodes=["n1"], images={"app": Image(), "ended": Image(exits=Exits(3))}) as world:
+        ended = {"name": "ended", "image": "ended:1", "restartPolicy": "OnFailure", **hook}
+        await world.client.create(PODS, a_pod({"name": "app", "image": "app:1", **hook}, ended))
+        await world.advance(7)
+        before = statuses(world)
+        world.lose_node("n1")
+        await world.advance(2)
+        world.recover_node("n1")
+        seen = []
+        for _ in range(12):
+            await world.advance(1)
+            seen.append(statuses(world))
+        for name, (_, count) in before.items():
+            counts = [count, *(one[name][1] for one in seen)]
+            assert counts == sorted(counts), f"{name}: {counts}"
+        assert seen[0]["app"] == ("waiting", 1)
+        assert seen[-1]["app"] == ("running", 1)
