@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit import clock
-from ctrlkit.cache import Lister
+from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import to_selecting
 from ctrlkit.fakes.cluster.loops.disruption_plan import check_in_s, disrupted, expect, failed, needs_scale, status_of
+from ctrlkit.fakes.cluster.loops.echoes import Echoes
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
+from ctrlkit.fakes.cluster.loops.pods import ready_since
 from ctrlkit.fakes.tracker.schema.go_text import selector_text
 from ctrlkit.manager import Manager
 from ctrlkit.model import AnyResource, LabelSelector, ObjectKey, OwnerReference, Unstructured
@@ -38,6 +40,7 @@ class Budgets:
     pods: Lister[Unstructured]
     resource_of: Callable[[OwnerReference], AnyResource | None]
     recorder: EventRecorder
+    echoes: Echoes = field(default_factory=Echoes)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Count the pods of a budget, and write its status."""
@@ -105,7 +108,8 @@ class Budgets:
     async def _write(self, budget: Unstructured, status: dict[str, Any]) -> None:
         if status != budget.get("status"):
             with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
-                await self.client.update_status(POD_DISRUPTION_BUDGETS, {**budget, "status": status})
+                told = {**budget, "status": status}
+                self.echoes.wrote(await self.client.update_status(POD_DISRUPTION_BUDGETS, told))
 
     def _tell(self, budget: Unstructured, kind: EventType, reason: str, text: str) -> None:
         self.recorder.event(budget.metadata, POD_DISRUPTION_BUDGETS, kind, reason, text)
@@ -117,10 +121,23 @@ def selector_of(budget: Unstructured) -> LabelSelector | None:
     return None if selector is None else LabelSelector.of_object(selector)
 
 
+def counts_anew(change: Change[Unstructured]) -> bool:
+    """Whether a pod came or went, is going, became ready or is so no more, or has other labels or owners."""
+    if change.old is None or change.new is None or change.old.meta.uid != change.new.meta.uid:
+        return True
+    old, new = change.old.meta, change.new.meta
+    if (old.deleting, old.labels, old.owner_references) != (new.deleting, new.labels, new.owner_references):
+        return True
+    return (ready_since(change.old.shared) is None) != (ready_since(change.new.shared) is None)
+
+
 def add_budgets(manager: Manager, *, known: WatchedKinds) -> None:
     """Add the disruption controller to a manager."""
     budgets, pods = manager.informer(POD_DISRUPTION_BUDGETS), manager.informer(PODS)
     recorder = manager.recorder("controllermanager")
     loop = Budgets(manager.client, budgets.lister, pods.lister, known.resource_of, recorder)
-    watches: list[Watch[Any]] = [Watch(budgets, to_self), Watch(pods, to_selecting(budgets.lister, selector_of))]
+    watches: list[Watch[Any]] = [
+        Watch(budgets, to_self, predicate=loop.echoes.is_new),
+        Watch(pods, to_selecting(budgets.lister, selector_of), predicate=counts_anew),
+    ]
     manager.add(Controller(name="disruption", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))
