@@ -85,6 +85,7 @@ ELSEWHERE = {
     "The port is taken",
     "Everything stands still for seconds",
     "/debug answers 403",
+    "A value of a bitcoin network is of the wrong type",
     "Nodes of a bitcoin network do not run",
     "A rollout does not go on",
     "The nodes do not see each other",
