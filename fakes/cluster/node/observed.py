@@ -5,13 +5,17 @@ What a kubelet sees of the containers of its pods now: what the runtime says, it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ctrlkit.fakes.cluster.node.pod_memory import KnownPod
-from ctrlkit.fakes.cluster.node.pod_plan import Container, Seen
-from ctrlkit.fakes.cluster.node.pod_status import ContainerView
+from ctrlkit.fakes.cluster.node.pod_plan import Container, Role, Seen
+from ctrlkit.fakes.cluster.node.pod_status import LOST_CODE, ContainerView
 from ctrlkit.fakes.cluster.node.prober import Prober
 from ctrlkit.fakes.cluster.node.resizes import needs_restart
-from ctrlkit.fakes.cluster.node.runtime import ContainerState, Running, Runtime
+from ctrlkit.fakes.cluster.node.runtime import ContainerState, Exited, Running, Runtime
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_LOST = Exited(exit_code=LOST_CODE, started_at=_LONG_AGO, finished_at=_LONG_AGO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Observed:
         """Return what the plan has to know of a container."""
         record, container_id = known.record(container), known.id_of(container)
         state = self.state(known, container)
+        if record.is_gone and container.role is Role.EPHEMERAL:
+            return Seen(container, _LOST)  # it has been there, and is not started again
         if not isinstance(state, Running):
             return Seen(container, state)
         resized = container.spec.get("resources") is not None and needs_restart(container.spec, record.given)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit import clock
-from ctrlkit.fakes.cluster.node.pod_plan import Container, Health, containers_of
+from ctrlkit.fakes.cluster.node.pod_plan import Container, Health, Role, containers_of
 from ctrlkit.fakes.cluster.node.pod_status import (
     LOST_CODE,
     RESTARTING_ALL,
@@ -261,7 +261,7 @@ def _first_record(pod: Unstructured, container: Container) -> ContainerRecord:
     state, last = status.get("state") or {}, (status.get("lastState") or {}).get("terminated")
     record = ContainerRecord(starts=int(status.get("restartCount") or 0) + 1, is_gone=True)
     if "running" in state:
-        record.ended, record.was_running = Earlier(_GONE), True
+        record.ended, record.was_running = Earlier(_GONE), container.role is not Role.EPHEMERAL
     elif end := state.get("terminated") or last:
         record.ended = Earlier(end)
     return record

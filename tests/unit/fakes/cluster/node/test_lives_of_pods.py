@@ -243,6 +243,28 @@ async def test_an_ephemeral_container_waits_until_its_target_was_started() -> No
         assert "running" in status["state"]
 
 
+async def test_ephemeral_containers_are_not_started_again_by_a_node_that_boots() -> None:
+    """One that had ended stays as it was, and of one that ran it is said that it is lost."""
+    async with cluster(web=Image(), ends=Image(exits=Exits(3))) as world:
+        await started(world, a_pod())
+        debuggers = [{"name": name, "image": f"{name}:1"} for name in ("ends", "stays")]
+        patch = StrategicMergePatch({"spec": {"ephemeralContainers": debuggers}})
+        await world.client.patch(PODS, KEY, patch, subresource="ephemeralcontainers")
+        await world.settle()
+        world.lose_node("n1")
+        await world.advance(2)
+        world.recover_node("n1")
+        await world.advance(70)
+        pod = await world.client.get(PODS, KEY)
+        ends = {one["name"]: one["state"]["terminated"] for one in pod.at("status.ephemeralContainerStatuses")}
+        assert {name: (end["reason"], end["exitCode"]) for name, end in ends.items()} == {
+            "ends": ("Error", 3),
+            "stays": ("ContainerStatusUnknown", 137),
+        }
+        assert "running" in pod.at("status.containerStatuses")[0]["state"]
+        assert pod.at("status.phase") == "Running"
+
+
 async def test_a_readiness_gate_keeps_a_pod_from_being_ready() -> None:
     """Until somebody opens it; the kubelet takes nothing away from what others say."""
     async with cluster() as world:
