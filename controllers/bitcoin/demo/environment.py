@@ -144,7 +144,7 @@ class EarlyProbes:
     """
     A StreamTransport that has new pods probed early, for simulated nodes, which are up at once.
 
-    The controller's pods give a node an hour to start, and are asked every few seconds. Like a mutating admission
+    The controller's pods give a node a day to start, and are asked every few seconds. Like a mutating admission
     webhook, this changes each pod as it is created: without a startup probe, a kubelet asks from the start, and then
     each second, whether it is ready. The StatefulSet that the controller wrote stays as it is.
     """
