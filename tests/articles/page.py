@@ -54,8 +54,8 @@ def _today() -> Iterator[str]:
 
 
 _CLI = """
-The article's image has a file with a password at `/bitcoin.conf`, which bitcoin-cli is told of there; the nodes of today
-have neither. They are asked with the flags that say where a node keeps its cookie, as on any cluster:
+The article's image has a file with a password at `/bitcoin.conf`, which bitcoin-cli is told of there; the nodes of
+today have neither. They are asked with the flags that say where a node keeps its cookie, as on any cluster:
 
     kubectl exec my-network-sts-0 -- bitcoin-cli {} getpeerinfo
 """
