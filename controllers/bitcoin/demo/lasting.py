@@ -20,6 +20,8 @@ from ctrlkit.errors import NotFound
 from ctrlkit.model.kinds import NODES
 
 _GROUP = "old"
+_OFTEN_S = 0.05
+"""The pause between two looks at a majority: simulated nodes are made anew within a quarter of a second."""
 
 
 @dataclass(slots=True)
@@ -150,7 +152,7 @@ class Lasting:
             waiting = [fact.name for fact in facts if fact.name not in changed]
             return NotYet(f"not yet with the other image: {', '.join(waiting)}") if waiting else Holds("")
 
-        await stage.observer.ask_until(check)
+        await stage.observer.ask_until(check, again_s=_OFTEN_S)
         if len(both) < stage.nodes - 1:
             raise StepFailed(f"only {', '.join(sorted(both)) or 'no node'} took both passwords for a while")
         return f"{stage.images.second} on all, one by one; {len(both)} of them were seen to take both; {watched}"
@@ -170,7 +172,7 @@ class Lasting:
                 return NotYet(f"{len(old)} still take the old password, {len(answering)} answer")
             return Holds("")
 
-        await stage.observer.ask_until(check)
+        await stage.observer.ask_until(check, again_s=_OFTEN_S)
         rpc.others = ()
         await stage.until_ready(stage.nodes)
         await stage.until_meshed(stage.nodes)

@@ -163,13 +163,13 @@ class Observer:
                 return found.detail
             await changed.wait()
 
-    async def ask_until(self, check: Callable[[], Awaitable[Finding]]) -> str:
-        """Poll until a check holds; returns its detail."""
+    async def ask_until(self, check: Callable[[], Awaitable[Finding]], *, again_s: float = _ASK_AGAIN_S) -> str:
+        """Poll until a check holds, with so long a pause between two polls; returns its detail."""
         while True:
             found = self._found(await check())
             if isinstance(found, Holds):
                 return found.detail
-            await asyncio.sleep(_ASK_AGAIN_S)
+            await asyncio.sleep(again_s)
 
     def last_seen(self) -> str:
         """Describe the newest finding, and what keeps pods from running."""
