@@ -276,13 +276,12 @@ class Registration(Generic[T]):
             return  # it was removed meanwhile
         self._scheduled = self._marked = False
         pending, handler, since = self.pending, self._handler, self._oldest_at
-        left = waited = len(pending)
+        waited = len(pending)
         if waited > self._high_water:  # noqa: PLR1730 - each call counts here
             self._high_water = waited
-        if waited > SLICE:
-            left = SLICE
-        while left and pending:  # the handler may remove itself
-            left -= 1
+        for _ in range(waited if waited <= SLICE else SLICE):
+            if not pending:
+                break  # the handler removed itself
             change = pending.popleft()
             self._handled += 1
             try:
