@@ -153,6 +153,20 @@ async def test_those_who_wait_for_idleness_are_let_go_one_at_a_time() -> None:
     assert steps == [f"{turn} {what}" for turn in ("a1", "b1", "a2", "b2") for what in ("wakes", "done")]
 
 
+async def test_who_waits_for_the_next_timer_runs_after_all_that_it_leads_to() -> None:
+    """Timers of that moment fire, those of later ones do not; one that is due already takes no time."""
+    loop, fired = virtual_loop(), list[str]()
+    for delay_s, name in ((5.0, "soon"), (5.0, "with it"), (9.0, "later")):
+        loop.call_later(delay_s, loop.call_soon, fired.append, name)
+    await loop.wait_next_timer()
+    assert (fired, clock.monotonic()) == (["soon", "with it"], 5.0)
+    loop.call_later(0, fired.append, "now")
+    await loop.wait_next_timer()
+    assert (fired[-1], clock.monotonic()) == ("now", 5.0)
+    await loop.wait_next_timer()
+    assert (fired[-1], clock.monotonic()) == ("later", 9.0)
+
+
 async def test_a_cancelled_waiter_is_passed_over() -> None:
     """A task cancelled in wait_all_blocked does not use up another's turn."""
     first = asyncio.create_task(virtual_loop().wait_all_blocked())

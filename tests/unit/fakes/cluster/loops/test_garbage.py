@@ -331,3 +331,16 @@ async def test_the_pods_of_a_namespace_go_before_all_else() -> None:
         await world.settle()
         with pytest.raises(NotFound):
             await world.client.get(NAMESPACES, "shop")
+
+
+async def test_an_object_whose_owner_stays_is_not_looked_at() -> None:
+    """What goes is: the owner, once it is deleted, with what it leaves behind."""
+    async with cluster() as world:
+        owner = await make(world, "owner")
+        await make(world, "child", owner)
+        await world.settle()
+        assert "garbage" not in world.trace.text()
+        await world.client.delete(CONFIG_MAPS, owner.key)
+        await world.settle()
+        assert "garbage" in world.trace.text()
+        assert "child" not in await names(world)
