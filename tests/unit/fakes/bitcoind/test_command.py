@@ -77,7 +77,7 @@ async def test_a_call_with_wrong_credentials_fails_without_repeating_them(capsys
     """Exit status 1 and one line."""
     async with SimulatedNode(A, user="u", password="p"):
         assert await call_in_thread(A, "uptime", password="another") == 1
-    assert capsys.readouterr() == ("", "error: incorrect rpcuser or rpcpassword (authorization failed)\n")
+    assert capsys.readouterr() == ("", "error: Authorization failed: Incorrect rpcuser or rpcpassword\n")
 
 
 @pytest.mark.real_time
