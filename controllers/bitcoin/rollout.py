@@ -17,7 +17,7 @@ V-d  A revision with which a node does not come to the tip goes to that node, an
 V-e  Pods that are not ready and have an older revision come first; then nodes that answer and are not at the tip, the
      lowest first; then those that do not answer, and those that do now and then. So a spec that is corrected goes on
      at the node that its predecessor broke; and while parts of a network do not see each other, the longest chain stays
-     up.
+     up. While a node lacks nothing but blocks that a silent one was heard to have, neither of the two goes.
 V-f  Once all nodes come to the tip with the new revision, all have it in the end, unless nobody but a person can say
      that a chain may be lost (V-c).
 """
@@ -88,7 +88,8 @@ def next_step(
     there = [member for member in members if member.uid and not member.is_deleting]
     hidden = [member for member in there if member.is_ready and not isinstance(said.get(member.name), Answer)]
     known = max((heights.get(member.name, 0) for member in hidden), default=0)
-    at_tip = frozenset(name for name in at_tip if heights.get(name, 0) >= known)
+    late = frozenset(name for name in at_tip if heights.get(name, 0) < known)
+    at_tip -= late
     serving = [member for member in there if member.is_ready and member.name in at_tip]
     outdated = [member for member in reversed(there) if not member.is_updated]
 
@@ -112,9 +113,13 @@ def next_step(
         others = [heights.get(other.name, -1) for other in serving if other is not member]
         return height is not None and max(others, default=-1) >= height
 
-    turns = {member.name: _turn(member, at_tip, heights, said) for member in outdated}
+    turns = {member.name: _turn(member, at_tip, late, heights, said) for member in outdated}
     outdated.sort(key=lambda member: turns[member.name])
     candidates = [member for member in outdated if turns[member.name][0] == turns[outdated[0].name][0]]
+    if candidates[0].name in late:
+        ahead = next(member.name for member in hidden if heights.get(member.name, 0) == known)
+        why = f"waits until {candidates[0].name} has the blocks of {ahead}, which does not answer now"
+        return step(Progress.WAITING, why)
     for member in filter(may_go, candidates):
         return step(Progress.REPLACING, f"replaces {member.name}", member)
     name = candidates[0].name
@@ -126,18 +131,26 @@ def next_step(
 
 
 def _turn(
-    member: Member, at_tip: frozenset[str], heights: Mapping[str, int], said: Mapping[str, Said]
+    member: Member,
+    at_tip: frozenset[str],
+    late: frozenset[str],
+    heights: Mapping[str, int],
+    said: Mapping[str, Said],
 ) -> tuple[int, int]:
     """Return when a pod is to go: the less others lose with it, the sooner (V-e)."""
     if not member.is_ready:
         return 0, 0
     match said.get(member.name):
-        case Answer():
-            return (4, 0) if member.name in at_tip else (1, heights.get(member.name, 0))
-        case Unsteady():
-            return 3, 0
-        case _:
+        case Answer() if member.name in at_tip:
+            return 5, 0
+        case Answer() if member.name in late:
             return 2, 0
+        case Answer():
+            return 1, heights.get(member.name, 0)
+        case Unsteady():
+            return 4, 0
+        case _:
+            return 3, 0
 
 
 def _because(member: Member) -> str:
