@@ -68,6 +68,7 @@ class AddedNode(msgspec.Struct, frozen=True):
 
 
 class PeerInfo(msgspec.Struct, frozen=True):
-    """The fields of a peer of getpeerinfo that are used."""
+    """The fields of a peer of getpeerinfo that are used; `version` is 0 until it has greeted."""
 
     addr: str
+    version: int = 0

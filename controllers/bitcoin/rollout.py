@@ -116,11 +116,11 @@ def next_step(
     turns = {member.name: _turn(member, at_tip, late, heights, said) for member in outdated}
     outdated.sort(key=lambda member: turns[member.name])
     candidates = [member for member in outdated if turns[member.name][0] == turns[outdated[0].name][0]]
-    if candidates[0].name in late:
-        ahead = next(member.name for member in hidden if heights.get(member.name, 0) == known)
-        why = f"waits until {candidates[0].name} has the blocks of {ahead}, which does not answer now"
-        return step(Progress.WAITING, why)
     for member in filter(may_go, candidates):
+        if member.name in late:
+            ahead = next(one.name for one in hidden if heights.get(one.name, 0) == known)
+            why = f"waits until {member.name} has the blocks of {ahead}, which does not answer now"
+            return step(Progress.WAITING, why)
         return step(Progress.REPLACING, f"replaces {member.name}", member)
     name = candidates[0].name
     return step(

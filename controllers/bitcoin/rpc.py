@@ -22,6 +22,7 @@ import asyncio
 import os
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from errno import errorcode
@@ -42,6 +43,8 @@ P2P_PORT: Final = 18444
 
 _BURN_ADDRESS: Final = "mfWxJ45yp2SFn7UciZyNpvDKrzbhyfKrY8"  # pays to the hash of twenty zero bytes: nobody's
 _TEXT_CHARS_MAX: Final = 256
+_GREETING_S: Final = 1.0
+_GREETING_LOOK_S: Final = 0.02
 _ANSWER_MIB_MAX: Final = 4
 """Longest answer; the longest expected one, a list of 20,000 added nodes, is below 2 MiB."""
 
@@ -353,9 +356,14 @@ class RpcNode:
         """
         Have the node connect to a peer now; no error if that fails, unless the call does.
 
+        Returns once the peer has greeted, a second later at most: before that nodes tell each other of no new block.
         By itself a node looks at its list again only a minute after it last tried to connect to an entry of it.
         """
         await self._call("addnode", entry, "onetry", into=type(None))
+        with suppress(RpcError, TimeoutError):
+            async with asyncio.timeout(_GREETING_S):
+                while any(peer.addr == entry and not peer.version for peer in await self._peers()):  # noqa: ASYNC110
+                    await asyncio.sleep(_GREETING_LOOK_S)
 
     async def disconnect(self, entry: str) -> None:
         """Close the connection that was made for an entry; no error if there is none."""
@@ -376,7 +384,10 @@ class RpcNode:
         An outbound connection has the address as it was added. An inbound one has the port of the peer's socket, and on
         a machine with several addresses not always the address that the peer listens at.
         """
-        return [peer.addr for peer in await self._call("getpeerinfo", into=list[PeerInfo])]
+        return [peer.addr for peer in await self._peers()]
+
+    async def _peers(self) -> list[PeerInfo]:
+        return await self._call("getpeerinfo", into=list[PeerInfo])
 
     async def network_info(self) -> NetworkInfo:
         """Return version and number of connections; the cheapest call."""

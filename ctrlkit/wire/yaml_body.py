@@ -167,7 +167,7 @@ class _Builder:
         if isinstance(holder.value, list):
             holder.value.append("<<" if value is _MERGE else value)
         elif holder.key is _NOTHING:
-            holder.key = value if value is _MERGE else _key(value)
+            holder.key = value if value is _MERGE else _key(value, self._line)
         else:
             if holder.key is not _MERGE and holder.key in holder.value:
                 self._doubled.append((self._line, holder.key))
@@ -192,13 +192,13 @@ def _put_field(holder: _Open, key: Any, value: Any) -> None:
     holder.merged += found
 
 
-def _key(value: Any) -> str:
+def _key(value: Any, line: int) -> str:
     """A field's name: text as it is, a number or boolean as JSON writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise ValueError(f"a field's name is text, got {type(value).__name__}")
+    raise ValueError(f"a field's name is text, got {type(value).__name__} in line {line}")
 
 
 def _scalar(event: yaml.ScalarEvent) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -172,6 +173,31 @@ async def test_a_node_connects_at_once_when_it_is_asked_to(node: RpcNode) -> Non
         await node.connect(OTHER)
         answer = await node.answer()
         assert (answer.connections, answer.added) == (1, {})
+
+
+class Greeting(RpcClient):
+    """A client of a node whose peer greets after some looks."""
+
+    def __init__(self, looks: float) -> None:
+        super().__init__()
+        self.left = looks
+
+    async def post(
+        self, address: str, call: str, body: bytes, credentials: Credentials, *, port: int = RPC_PORT
+    ) -> tuple[int, bytes]:
+        if call.startswith("addnode"):
+            return 200, b'{"result": null, "error": null, "id": 1}'
+        self.left -= 1
+        peers = [{"addr": "10.0.0.1:5", "version": 0}, {"addr": OTHER, "version": 0 if self.left > 0 else 70016}]
+        return 200, json.dumps({"result": peers, "error": None, "id": 1}).encode()
+
+
+@pytest.mark.parametrize(("looks", "took_s"), [(1, 0.0), (3, 0.04), (math.inf, 1.0)])
+async def test_a_connection_is_there_once_the_peer_has_greeted(looks: float, took_s: float) -> None:
+    """Blocks that are mined before are told to nobody (Bitcoin SV). One that never greets is not waited for."""
+    began = asyncio.get_running_loop().time()
+    await Greeting(looks).node(HOST, CREDENTIALS).connect(OTHER)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(took_s)
 
 
 async def test_a_node_that_warms_up_says_so_and_then_serves() -> None:

@@ -133,6 +133,7 @@ NO_LIMITS = {
     "cache.reflector.machine.BAD_GATEWAY",  # codes and numbers of others
     "wire.yaml_body.LEVELS_MAX",  # of bodies that only the embedded server reads
     "wire.yaml_body._REPEATS_FREE",
+    "wire.yaml_numbers._DIGITS_MAX",  # of a number of 64 bits
     "election.lease._INT32_MAX",
     "exits.BAD_ARGUMENTS",
     "exits.BROKEN_PIPE",
