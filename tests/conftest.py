@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from hypothesis import settings
 
 from ctrlkit.fakes.pytest import pytest_asyncio_loop_factories, pytest_pyfunc_call
@@ -12,3 +14,9 @@ __all__ = ["pytest_asyncio_loop_factories", "pytest_pyfunc_call"]
 settings.register_profile("no-clock", deadline=None, max_examples=12)  # how fast an example ran says nothing
 settings.register_profile(THOROUGH, deadline=None)
 settings.load_profile("no-clock")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected lives until the end: the garbage collector need not look at it in each test."""
+    gc.collect()
+    gc.freeze()
