@@ -2,8 +2,9 @@
 bitcoin.conf of a group of nodes, and the arguments of bitcoind. Pure.
 
 Bitcoin Core, its forks of 2018 and Bitcoin SV read both alike: options that Core takes for one chain alone (ports,
-addresses, peers) are arguments, as older nodes know no sections; all else stands in the file. Neither shows
-credentials: the file has rpcauth, a salted hash.
+addresses, peers) are arguments, as older nodes know no sections; all else stands in the file. So does what bitcoin-cli
+has to know, since it finds the file by itself, as ~/.bitcoin/bitcoin.conf: the chain, where the cookie is, and the port
+for RPC. Neither shows credentials: the file has rpcauth, a salted hash.
 
 No value of a spec begins a line, an option or a comment of its own: what could is refused before anything is written.
 """
@@ -21,7 +22,10 @@ from ctrlkit.bitcoin.network import CHAINS, Chain, Configuration, NodeOptions, S
 from ctrlkit.bitcoin.rules import ELSEWHERE, LINE, OWN_OPTION, PEER_ADDRESS
 
 DATA_DIR: Final = "/var/lib/bitcoin"
-CONF_FILE: Final = "/etc/bitcoin/bitcoin.conf"
+HOME: Final = "/etc/bitcoin"
+"""The home folder of a node's user: not one that an image has, which may be closed to others."""
+
+CONF_FILE: Final = f"{HOME}/.bitcoin/bitcoin.conf"
 
 _OF_ONE_CHAIN: Final = re.compile("(no)?wallet=")
 """Lines of `extra` that Core reads for another chain than main in that chain's section alone."""
@@ -61,9 +65,14 @@ def bitcoin_conf(spec: Spec, options: NodeOptions, auth: Sequence[str]) -> str:
     server=1
     listen=1
     printtoconsole=1
+    regtest=1
+    datadir=/var/lib/bitcoin
+    rpcport=18332
     rpcauth=bc:5a17$c0de
     dbcache=450
     dnsseed=0
+    [regtest]
+    rpcport=18332
 
     Errors  ValueError for a spec of which `refused_value` tells, and for an auth line of another form.
     """
@@ -85,25 +94,14 @@ def arguments(spec: Spec) -> tuple[str, ...]:
     >>> arguments(Spec(nodes=1))[2:6]
     ('-regtest', '-port=18444', '-rpcport=18332', '-rpcbind=::')
     """
-    _, p2p, _ = ports_of(spec)
+    flag, (rpc, p2p, _) = CHAINS[spec.chain].flag, ports_of(spec)
     return (
-        *cli_arguments(spec)[:-1],
-        f"-port={p2p}",
-        cli_arguments(spec)[-1],
+        *(f"-datadir={DATA_DIR}", f"-conf={CONF_FILE}"),
+        *((flag,) if flag else ()),
+        *(f"-port={p2p}", f"-rpcport={rpc}"),
         *("-rpcbind=::", "-rpcbind=0.0.0.0", "-rpcallowip=::/0", "-rpcallowip=0.0.0.0/0"),
         *(f"-addnode={peer}" for peer in spec.peers),
     )
-
-
-def cli_arguments(spec: Spec) -> tuple[str, ...]:
-    """
-    Return what bitcoin-cli needs to speak with the node of its pod, beside a method.
-
-    >>> cli_arguments(Spec(nodes=1))[2:]
-    ('-regtest', '-rpcport=18332')
-    """
-    flag, (rpc, _, _) = CHAINS[spec.chain].flag, ports_of(spec)
-    return (f"-datadir={DATA_DIR}", f"-conf={CONF_FILE}", *((flag,) if flag else ()), f"-rpcport={rpc}")
 
 
 def ports_of(spec: Spec) -> tuple[int, int, int | None]:
@@ -201,8 +199,11 @@ def _refused(spec: Spec, options: NodeOptions) -> Iterator[str]:
 
 def _lines(spec: Spec, options: NodeOptions, auth: Sequence[str]) -> Iterator[str]:
     """Of an option that has one value nodes take the first, so what a user may set otherwise stands below `extra`."""
-    configuration, (_, _, zmq) = options.configuration or Configuration(), ports_of(spec)
+    configuration, (rpc, _, zmq) = options.configuration or Configuration(), ports_of(spec)
     yield from ("server=1", "listen=1", "printtoconsole=1")
+    if spec.chain is not Chain.MAIN:
+        yield f"{spec.chain}=1"
+    yield from (f"datadir={DATA_DIR}", f"rpcport={rpc}")
     yield from (f"rpcauth={line}" for line in auth)
     yield f"dbcache={dbcache_mib(options)}"
     if configuration.prune_mib is not None:
@@ -216,7 +217,6 @@ def _lines(spec: Spec, options: NodeOptions, auth: Sequence[str]) -> Iterator[st
     yield from configuration.extra
     if spec.chain is Chain.REGTEST or spec.signet_challenge is not None:
         yield "dnsseed=0"
-    of_chain = [line for line in configuration.extra if _OF_ONE_CHAIN.match(line)]
-    if of_chain and spec.chain is not Chain.MAIN:
-        yield f"[{spec.chain}]"
-        yield from of_chain
+    if spec.chain is not Chain.MAIN:
+        yield from (f"[{spec.chain}]", f"rpcport={rpc}")
+        yield from filter(_OF_ONE_CHAIN.match, configuration.extra)

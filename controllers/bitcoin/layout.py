@@ -7,7 +7,8 @@ What a network consists of: its objects, as YAML would show them, and the nodes 
     NAME-pdb, NAME-np     PodDisruptionBudget; NetworkPolicy, where the spec has one
 
 Pods meet the Pod Security Standard "restricted". Their template has a digest of bitcoin.conf, so that a change of it
-is a new revision.
+is a new revision. The file is ~/.bitcoin/bitcoin.conf in them, where bitcoin-cli looks: probes, and people with
+`kubectl exec`, need no flags.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from typing import Any, Final
 from ctrlkit.bitcoin.bitcoin_conf import (
     CONF_FILE,
     DATA_DIR,
+    HOME,
     arguments,
     bitcoin_conf,
-    cli_arguments,
     is_auth_line,
     is_quantity,
     is_user,
@@ -315,7 +316,7 @@ def _template(network: BitcoinNetwork, state: ConfigState, group: str, image: st
 
 
 def _config_volume(network: str, group: str) -> Plain:
-    items = [{"key": conf_key(group), "path": CONF_FILE.rpartition("/")[2]}]
+    items = [{"key": conf_key(group), "path": CONF_FILE.removeprefix(f"{HOME}/")}]
     return {
         "name": "config",
         "secret": {"secretName": config_name(network), "items": items, "defaultMode": 0o440},
@@ -323,13 +324,14 @@ def _config_volume(network: str, group: str) -> Plain:
 
 
 def _container(spec: Spec, options: NodeOptions, image: str) -> Plain:
-    ask = {"exec": {"command": ["bitcoin-cli", *cli_arguments(spec), "getblockchaininfo"]}}
+    ask = {"exec": {"command": ["bitcoin-cli", "getblockchaininfo"]}}
     ports = [{"name": name, "containerPort": number} for name, number in _named_ports(spec).items()]
     container: Plain = {
         "name": NODE_CONTAINER,
         "image": image,
         "command": ["bitcoind"],
         "args": list(arguments(spec)),
+        "env": [{"name": "HOME", "value": HOME}],
         "ports": ports,
         "startupProbe": ask
         | {
@@ -346,7 +348,7 @@ def _container(spec: Spec, options: NodeOptions, image: str) -> Plain:
         },
         "volumeMounts": [
             {"name": DATA_VOLUME, "mountPath": DATA_DIR},
-            {"name": "config", "mountPath": CONF_FILE.rpartition("/")[0], "readOnly": True},
+            {"name": "config", "mountPath": HOME, "readOnly": True},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ctrlkit.bitcoin.bitcoin_conf import cli_arguments
-from ctrlkit.bitcoin.network import Spec
 from tests.articles.walks import Walk, read_walks
 
 _HEAD = """# Following articles about Kubernetes
@@ -50,14 +48,14 @@ def _today() -> Iterator[str]:
     for why, text in all_walks.reasons.items():
         if counts[why]:
             yield f"| {text} | {counts[why]} |\n"
-    yield _CLI.format(" ".join(cli_arguments(Spec(nodes=1))))
+    yield _CLI
 
 
 _CLI = """
-The article's image has a file with a password at `/bitcoin.conf`, which bitcoin-cli is told of there; the nodes of
-today have neither. They are asked with the flags that say where a node keeps its cookie, as on any cluster:
+The demo's image has the articles' `/bitcoin.conf`, as a link to the configuration in a node's home folder. There
+bitcoin-cli looks by itself, so a node that the controller made is asked without flags, on any cluster:
 
-    kubectl exec my-network-sts-0 -- bitcoin-cli {} getpeerinfo
+    kubectl exec my-network-sts-0 -- bitcoin-cli getpeerinfo
 """
 _MACOS = """
 ## On macOS

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ctrlkit.bitcoin.bitcoin_conf import cli_arguments
 from ctrlkit.bitcoin.manifests import manifest
-from ctrlkit.bitcoin.network import Spec
 from ctrlkit.fakes.cluster.node.process import ProcessGuard
 from tests.articles.page import document
 from tests.articles.reader import Reader
@@ -97,14 +95,6 @@ async def test_the_articles_about_a_bitcoin_controller_can_be_followed_on_the_de
 def test_the_docs_tell_what_can_be_typed_and_what_is_out_of_scope() -> None:
     page = (Path(__file__).parents[2] / "docs" / "articles.md").read_text()
     assert page == document(), "python -m tests.articles > docs/articles.md"
-
-
-def test_the_nodes_are_asked_as_the_page_says() -> None:
-    """With the flags that the controller's own probes have."""
-    flags = " ".join(cli_arguments(Spec(nodes=1)))
-    said = [step.wait for walk in _ALL.walks for step in walk.steps if step.wait.startswith("cli=")]
-    assert said
-    assert set(said) == {f'cli="bitcoin-cli {flags}"'}
 
 
 def test_each_command_is_played_or_says_why_not() -> None:

@@ -489,7 +489,8 @@ class MemoryNodes:
             if "secret" not in volume:
                 continue
             secret = self._find(SECRETS, ObjectKey(pod.metadata.namespace, volume["secret"]["secretName"]))
-            names = [item["key"] for item in volume["secret"].get("items") or () if item["path"] == "bitcoin.conf"]
+            items = volume["secret"].get("items") or ()
+            names = [item["key"] for item in items if item["path"].rpartition("/")[2] == "bitcoin.conf"]
             data = secret.at("data") if secret is not None else {}
             for name in names or ["bitcoin.conf"]:
                 if name in (data or {}):

@@ -12,7 +12,6 @@ from ctrlkit.bitcoin.bitcoin_conf import (
     amount_of,
     arguments,
     bitcoin_conf,
-    cli_arguments,
     dbcache_mib,
     is_auth_line,
     refused_value,
@@ -24,7 +23,7 @@ from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from tests.bitcoin.networks import ANY_SPECS, SPECS
 
 AUTH = auth_line(Credentials(user="bc", password="s3cret"), "5a17")
-OURS = ("server", "listen", "printtoconsole", "dbcache")
+OURS = ("server", "listen", "printtoconsole", "datadir", "rpcport", "dbcache")
 """Options that stand in each file once."""
 
 SPACE = " \t\r\n"
@@ -55,11 +54,14 @@ def options_in(spec: Spec, options: NodeOptions | None = None) -> dict[str, str]
 
 
 def test_the_least_spec_gives_the_least_file() -> None:
-    """What a node of regtest needs: RPC for the lines of rpcauth, its log on the console, no seeds."""
+    """What a node of regtest needs: RPC for the lines of rpcauth, its log on the console, no seeds; and bitcoin-cli."""
     assert options_in(Spec(nodes=3)) == {
         "server": "1",
         "listen": "1",
         "printtoconsole": "1",
+        "regtest": "1",
+        "datadir": "/var/lib/bitcoin",
+        "rpcport": "18332",
         "rpcauth": AUTH,
         "dbcache": "450",
         "dnsseed": "0",
@@ -70,7 +72,7 @@ def test_arguments_have_what_core_takes_for_one_chain_alone() -> None:
     """In the file, Core would ignore them for another chain than main, and older nodes know no sections."""
     assert arguments(Spec(nodes=1, peers=["192.0.2.1:18444"])) == (
         "-datadir=/var/lib/bitcoin",
-        "-conf=/etc/bitcoin/bitcoin.conf",
+        "-conf=/etc/bitcoin/.bitcoin/bitcoin.conf",
         "-regtest",
         "-port=18444",
         "-rpcport=18332",
@@ -97,12 +99,23 @@ def test_each_chain_has_its_flag_and_ports(chain: Chain, flags: list[str], rpc: 
     assert list(arguments(spec)[2:-4]) == [*flags, f"-port={p2p}", f"-rpcport={rpc}"]
     said = arguments(Spec(nodes=1, chain=chain, ports=Ports(rpc=1111, p2p=2222)))
     assert {"-port=2222", "-rpcport=1111"} <= {*said}
-    assert cli_arguments(spec) == (
-        "-datadir=/var/lib/bitcoin",
-        "-conf=/etc/bitcoin/bitcoin.conf",
-        *flags,
-        f"-rpcport={rpc}",
-    )
+
+
+@pytest.mark.parametrize("chain", Chain)
+def test_bitcoin_cli_finds_the_node_by_the_file_alone(chain: Chain) -> None:
+    """
+    The file names the chain, where the cookie is, and the port: for nodes with sections in that of the chain, and
+    before all sections for others, and for main.
+    """
+    spec = Spec(nodes=1, chain=chain, ports=Ports(rpc=1111))
+    entries = as_core_reads(bitcoin_conf(spec, spec, []))
+    is_main = chain is Chain.MAIN
+    assert [entry for entry in entries if entry[1] == "rpcport"] == [
+        ("", "rpcport", "1111"),
+        *([] if is_main else [(str(chain), "rpcport", "1111")]),
+    ]
+    assert ("", "datadir", "/var/lib/bitcoin") in entries
+    assert [name for _, name, _ in entries if name in [*Chain]] == ([] if is_main else [str(chain)])
 
 
 def test_nodes_of_a_public_chain_may_ask_seeds() -> None:
@@ -218,7 +231,7 @@ def test_for_any_spec_that_is_let_through_each_option_of_ours_stands_once(spec: 
     assert (
         {*OURS, "rpcauth"}
         <= {*rest}
-        <= {*OURS, "rpcauth", "prune", "txindex", "dnsseed"}
+        <= {*OURS, "rpcauth", "prune", "txindex", "dnsseed", str(spec.chain)}
         | {f"zmqpub{topic}" for topic in ("hashblock", "hashtx", "rawblock", "rawtx")}
     )
     assert not any(flag.partition("=")[0] in ("-rpcuser", "-rpcpassword", "-rpcauth") for flag in arguments(spec))
@@ -253,7 +266,8 @@ def test_for_any_text_in_a_spec_it_is_refused_or_stays_what_it_is(spec: Spec) ->
         (name, value.strip(SPACE)) for name, _, value in (line.partition("=") for line in options)
     ]
     own = len(options) - len(extra)
-    assert own <= len([*OURS, "rpcauth", "dnsseed", "signetchallenge"]) + sum("wallet=" in line for line in extra)
+    ours = [*OURS, "regtest", "rpcport", "rpcauth", "dnsseed", "signetchallenge"]
+    assert own <= len(ours) + sum("wallet=" in line for line in extra)
     assert all(value.startswith("-") and not {*value} & {*SPACE} for value in arguments(spec))
 
 

@@ -137,13 +137,16 @@ def test_ephemeral_nodes_have_no_claims() -> None:
 
 
 def test_a_container_runs_bitcoind_with_its_configuration() -> None:
-    """Its file is one key of the Secret, mounted read-only; neither arguments nor environment have credentials."""
+    """
+    Its file is one key of the Secret, mounted read-only in the home folder, where bitcoin-cli looks; neither arguments
+    nor environment have credentials.
+    """
     found = container(a_network())
     assert (found["name"], found["image"], found["command"]) == ("bitcoind", "bitcoin:main", ["bitcoind"])
-    assert "-conf=/etc/bitcoin/bitcoin.conf" in found["args"]
-    assert "env" not in found
+    assert "-conf=/etc/bitcoin/.bitcoin/bitcoin.conf" in found["args"]
+    assert found["env"] == [{"name": "HOME", "value": "/etc/bitcoin"}]
     (config,) = [volume for volume in pod_spec(a_network())["volumes"] if volume["name"] == "config"]
-    items = [{"key": "main.conf", "path": "bitcoin.conf"}]
+    items = [{"key": "main.conf", "path": ".bitcoin/bitcoin.conf"}]
     assert config["secret"] == {"secretName": "net-config", "items": items, "defaultMode": 0o440}
     mounts = {mount["name"]: mount for mount in found["volumeMounts"]}
     assert mounts["config"] == {"name": "config", "mountPath": "/etc/bitcoin", "readOnly": True}
@@ -152,11 +155,10 @@ def test_a_container_runs_bitcoind_with_its_configuration() -> None:
 
 
 def test_probes_ask_the_node_of_the_pod() -> None:
-    """With the cookie of its data directory; it may take a day to replay what it has, and has ten minutes to end."""
+    """As people do, without flags; it may take a day to replay what it has, and has ten minutes to end."""
     found, pod = container(a_network()), pod_spec(a_network())
-    ask = ["bitcoin-cli", "-datadir=/var/lib/bitcoin", "-conf=/etc/bitcoin/bitcoin.conf", "-regtest", "-rpcport=18332"]
     for probe in ("startupProbe", "readinessProbe"):
-        assert found[probe]["exec"]["command"] == [*ask, "getblockchaininfo"]
+        assert found[probe]["exec"]["command"] == ["bitcoin-cli", "getblockchaininfo"]
     assert found["startupProbe"]["periodSeconds"] * found["startupProbe"]["failureThreshold"] == 24 * 3600
     assert "livenessProbe" not in found
     assert found["terminationMessagePolicy"] == "FallbackToLogsOnError"

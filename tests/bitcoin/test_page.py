@@ -25,7 +25,7 @@ from ctrlkit.bitcoin import (
     reconciler,
     texts,
 )
-from ctrlkit.bitcoin.bitcoin_conf import DBCACHE_MIB, cli_arguments, refused_value
+from ctrlkit.bitcoin.bitcoin_conf import DBCACHE_MIB, refused_value
 from ctrlkit.bitcoin.layout import config_secret, desired_objects, groups_of
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, NodeOptions, NodeState, Spec, Storage
 from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
@@ -91,12 +91,6 @@ def test_every_command_of_kubectl_is_understood(command: str) -> None:
     assert f"kubectl {verb}" in asked.stdout
     if "-p" in rest:
         json.loads(rest[rest.index("-p") + 1])
-
-
-def test_bitcoin_cli_is_called_as_the_probes_of_a_node_call_it() -> None:
-    """So that it finds the node's cookie."""
-    called = re.findall(r"-- bitcoin-cli (.*) getpeerinfo", PAGE)
-    assert called == [" ".join(cli_arguments(Spec(nodes=1)))]
 
 
 def _rows(heading: str) -> dict[str, list[str]]:

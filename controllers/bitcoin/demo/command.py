@@ -16,7 +16,6 @@ from typing import Final
 
 from rich.console import Console
 
-from ctrlkit.bitcoin.bitcoin_conf import cli_arguments
 from ctrlkit.bitcoin.controller import build
 from ctrlkit.bitcoin.demo.background import Interruption, in_background, interruptible
 from ctrlkit.bitcoin.demo.binary import Binary, NodeKind, choose, images_of
@@ -29,7 +28,6 @@ from ctrlkit.bitcoin.demo.stage import Stage
 from ctrlkit.bitcoin.demo.steps import Report, play
 from ctrlkit.bitcoin.demo.view import PlainView, View
 from ctrlkit.bitcoin.demo.walkthrough import Walkthrough
-from ctrlkit.bitcoin.network import Spec
 from ctrlkit.bitcoin.rpc import RpcClient
 from ctrlkit.bitcoin.rules import NODES_MAX
 from ctrlkit.fakes.cluster.node.addresses import missing_addresses
@@ -243,7 +241,7 @@ def _hints(kubeconfig: str, context: str | None, network: str) -> list[str]:
         f"  {kubectl} describe bitcoinnetwork {network}",
         f"  {kubectl} scale bitcoinnetwork {network} --replicas 5",
         f"  {kubectl} logs {node}",
-        f"  {kubectl} exec {node} -- bitcoin-cli {' '.join(cli_arguments(Spec(nodes=1)))} getpeerinfo",
+        f"  {kubectl} exec {node} -- bitcoin-cli getpeerinfo",
         f"  {kubectl} delete pod {node}",
         f"  {kubectl} delete bitcoinnetwork {network}",
     ]

@@ -126,7 +126,7 @@ class ProcessContainer:
         """
         folder = pod_folder / plain_name(spec.id.name)
         place = Place(address, folder, image.settings_from(spec.environment), _tag(spec.image))
-        environment = {"PATH": PATH, "HOME": str(folder), "TMPDIR": str(folder), **image.environment, **place.settings}
+        environment = {"PATH": PATH, **place.settings, "HOME": str(folder), "TMPDIR": str(folder), **image.environment}
         installed = _Installed(guard, image, place, environment, spec.secrets)
         argv = installed.runnable(spec.command, spec.args)
         if not can_listen(address, image.ports):

@@ -2,9 +2,11 @@
 The image of the bitcoin controller's nodes, with real or simulated ones.
 
 A pod of a network has `command: ["bitcoind"]`, its data at /var/lib/bitcoin and its configuration, a file of a Secret,
-at /etc/bitcoin/bitcoin.conf. One of a network made before has neither: its image writes the configuration from
-BC_RPC_USER and BC_RPC_PASSWORD. Whatever the pods say, nodes listen on the pod's address alone, and neither flags nor
-options reach a program that would read or write other files, start programs or call others.
+at /etc/bitcoin/.bitcoin/bitcoin.conf, which is ~/.bitcoin/bitcoin.conf. One of a network made before has neither: its
+image writes the configuration from BC_RPC_USER and BC_RPC_PASSWORD. /bitcoin.conf is a link to what is in the home
+folder, so that bitcoin-cli may be called without flags, and as articles do. Whatever the pods say, nodes listen on the
+pod's address alone, and neither flags nor options reach a program that would read or write other files, start programs
+or call others.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,13 +29,14 @@ P2P_PORT = 18444
 IMAGE_NAMES: Final = ("bitcoind", "bitcoin")
 """The last parts of the names of the images that have nodes."""
 
-_DATA, _CONFIGURATION = "/var/lib/bitcoin", "/etc/bitcoin/bitcoin.conf"
+_DATA, _CONFIGURATION = "/var/lib/bitcoin", "/etc/bitcoin/.bitcoin/bitcoin.conf"
+_AT_HOME = ".bitcoin/bitcoin.conf"
 _PATHS = {
-    "/bitcoin.conf": "{folder}/bitcoin.conf",
+    "/bitcoin.conf": f"{{folder}}/{_AT_HOME}",
     _CONFIGURATION: "{folder}/mounted.conf",
     _DATA: "{folder}/data",
 }
-_CONF_VALUE = r"/bitcoin\.conf|/etc/bitcoin/bitcoin\.conf"
+_CONF_VALUE = r"/bitcoin\.conf|/etc/bitcoin/\.bitcoin/bitcoin\.conf"
 _NUMBER, _SWITCH, _PORT = "[0-9]{1,6}", "[01]?", "[0-9]{1,5}"
 _WORD = r"[0-9A-Za-z][0-9A-Za-z.:@_-]{0,1000}(/[0-9]{1,3})?"
 _CHAINS = ("-regtest", "-signet", "-testnet4")
@@ -107,9 +111,18 @@ _OPTIONS: Final = {
     **dict.fromkeys(_NUMBERS, r"-?[0-9]{1,12}(\.[0-9]{1,10})?[kKmMgGtT]?"),
     **dict.fromkeys(_WORDS, rf"{_WORD}|1?"),
     **dict.fromkeys((f"zmqpub{topic}" for topic in _TOPICS), r"tcp://(0\.0\.0\.0|\[::\]|\*):[0-9]{1,5}"),
+    "datadir": _DATA,
+    "rpcport": _PORT,
     "wallet": "[0-9A-Za-z_-]{0,50}",
     "rpcauth": r"[!-~]{1,100}:[0-9A-Za-z]{1,64}\$[0-9a-f]{64}",
 }
+_OWN_CONF: Final = f"""rpcuser={{BC_RPC_USER}}
+rpcpassword={{BC_RPC_PASSWORD}}
+regtest=1
+rpcport={RPC_PORT}
+[regtest]
+rpcport={RPC_PORT}
+"""
 _SECTION: Final = re.compile(r"\[(main|test|testnet4|signet|regtest)\]")
 
 
@@ -133,12 +146,13 @@ def bitcoind_image(
             the flags of the chains that pods may choose. `forks` is as in Program.
     """
     node = ("-bind={address}", "-rpcbind={address}", "-rpcallowip=127.0.0.0/8", "-listen=1", "-dnsseed=0")
-    of_old = ("-regtest", "-conf={folder}/bitcoin.conf", "-datadir={folder}/data")
+    at_home = {"-conf": (f"-conf={{folder}}/{_AT_HOME}",)}
     chosen = dict.fromkeys(chains, "1?")
+    read = partial(checked_conf, chains=chains)
     run_node = Program(
         argv=daemon,
         own=(*node, *own),
-        where_absent={"-datadir": of_old, "-rpcport": (f"-rpcport={RPC_PORT}",)},
+        where_absent=at_home | {"-datadir": ("-regtest", "-datadir={folder}/data")},
         flags=_DAEMON_FLAGS | chosen,
         ignored=_IGNORED_FLAGS,
         paths=_PATHS,
@@ -147,7 +161,7 @@ def bitcoind_image(
     ask_node = Program(
         argv=cli,
         own=("-rpcconnect={address}", *cli_own),
-        where_absent={"-conf": ("-conf={folder}/bitcoin.conf",), "-rpcport": (f"-rpcport={RPC_PORT}",)},
+        where_absent=at_home,
         flags=_CLI_FLAGS | chosen,
         paths=_PATHS,
         commands=_CLI_COMMANDS,
@@ -156,11 +170,11 @@ def bitcoind_image(
     return Image(
         programs={"/usr/local/bin/bitcoind": run_node, "/usr/local/bin/bitcoin-cli": ask_node},
         entry="/usr/local/bin/bitcoind",
-        settings={"BC_RPC_USER": "user", "BC_RPC_PASSWORD": "password"},
-        files={"bitcoin.conf": "rpcuser={BC_RPC_USER}\nrpcpassword={BC_RPC_PASSWORD}\n"},
-        folders=("data",),
+        settings={"BC_RPC_USER": "user", "BC_RPC_PASSWORD": "password", "HOME": "/root"},
+        files={_AT_HOME: _OWN_CONF},
+        folders=("data", ".bitcoin"),
         mounts={"/root/.bitcoin": "data", _DATA: "data"},
-        readings={_CONFIGURATION: Reading("mounted.conf", checked_conf)},
+        readings={_CONFIGURATION: Reading("mounted.conf", read), f"{{HOME}}/{_AT_HOME}": Reading(_AT_HOME, read)},
         ports=(RPC_PORT, P2P_PORT),
         environment=environment or {},
     )
@@ -199,19 +213,20 @@ def simulated_bitcoind(*, warmup_s: float = 0.5) -> Image:
     )
 
 
-def checked_conf(text: str, place: Place) -> str:
+def checked_conf(text: str, place: Place, *, chains: Sequence[str] = ("-regtest",)) -> str:
     r"""
-    Return the bitcoin.conf of a pod as a node of this machine may have it.
+    Return the bitcoin.conf of a pod as a node of this machine, on one of these chains, may have it.
 
     >>> checked_conf("server=1\nzmqpubrawtx=tcp://0.0.0.0:28332\n", Place("127.16.0.1", Path("/tmp"), {}))
     'server=1\nzmqpubrawtx=tcp://127.16.0.1:28332\n'
 
     Errors  ContainerRefused for an option, or a value, that is not among those that pods may set.
     """
-    return "".join(f"{line}\n" for line in _checked_lines(text, place))
+    options = _OPTIONS | dict.fromkeys((flag.removeprefix("-") for flag in chains), "1")
+    return "".join(f"{line}\n" for line in _checked_lines(text, place, options))
 
 
-def _checked_lines(text: str, place: Place) -> Iterator[str]:
+def _checked_lines(text: str, place: Place, options: Mapping[str, str]) -> Iterator[str]:
     for line in map(str.strip, text.splitlines()):
         name, _, value = (part.strip() for part in line.partition("="))
         if not line or line.startswith("#"):
@@ -219,11 +234,12 @@ def _checked_lines(text: str, place: Place) -> Iterator[str]:
         if _SECTION.fullmatch(line):
             yield line
             continue
-        if name not in _OPTIONS:
-            raise _refused(f"{shown(name)} is no option that a pod may set here; those are: {listed(_OPTIONS)}")
-        if not re.fullmatch(_OPTIONS[name], value):
-            raise _refused(f"{name} may not have this value here; one has to match {_OPTIONS[name]!r}")
-        yield f"{name}={re.sub('^tcp://.*:', f'tcp://{place.address}:', value)}"
+        if name not in options:
+            raise _refused(f"{shown(name)} is no option that a pod may set here; those are: {listed(options)}")
+        if not re.fullmatch(options[name], value):
+            raise _refused(f"{name} may not have this value here; one has to match {options[name]!r}")
+        here = place.put_into(_PATHS[value]) if value in _PATHS else value
+        yield f"{name}={re.sub('^tcp://.*:', f'tcp://{place.address}:', here)}"
 
 
 def _refused(fact: str) -> ContainerRefused:

@@ -249,9 +249,10 @@ class Image:
             `settings` maps the environment variables that are used to their defaults. `files` are written into the
             container's folder, for their owner only, with `{NAME}` replaced by settings; `folders` are created there.
             `mounts` maps paths in the image to the names of folders that stand for them: the volume of a pod that is
-            mounted at such a path, or above it, takes the folder's place. `readings` maps paths of files in volumes to
-            what is made of them in the container's folder, at each start. `ports` are those that it listens on at the
-            pod's address. `environment` are additional variables of its processes.
+            mounted at such a path, or above it, takes the folder's place. `readings` maps paths of files in volumes,
+            in which settings are replaced too, to what is made of them in the container's folder, at each start.
+            `ports` are those that it listens on at the pod's address. `environment` are additional variables of its
+            processes.
     Errors  ValueError for fields that do not go together. ContainerRefused from its methods, with the kubelet's reason.
     """
 
@@ -331,7 +332,7 @@ class Image:
         for name, text in self.files.items():
             write_private(place.folder / name, text.format_map(place.settings))
         for path, reading in self.readings.items():
-            content = read(path)
+            content = read(path.format_map(place.settings))
             if content is not None:
                 text = reading.translate(content.decode(errors="replace"), place)
                 write_private(place.folder / reading.name, text)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from ctrlkit.bitcoin.bitcoin_conf import arguments, bitcoin_conf, cli_arguments
+from ctrlkit.bitcoin.bitcoin_conf import CONF_FILE, HOME, arguments, bitcoin_conf
 from ctrlkit.bitcoin.network import Configuration, NodeOptions, Ports, Spec
 from ctrlkit.bitcoin.rotation import auth_line
 from ctrlkit.bitcoin.rpc import Credentials, RpcClient
@@ -370,18 +370,18 @@ async def run_node_of_a_network(image: Image) -> int:
     options = NodeOptions(configuration=Configuration(prune_mib=550, extra=["blockfilterindex=1", "v2transport=0"]))
     old, new = (Credentials(user="bc-user", password=word) for word in ("hunter2", "hunter3"))
     conf = bitcoin_conf(spec, options, [auth_line(one, salt="5a17") for one in (old, new)])
-    cli, version = ("bitcoin-cli", *cli_arguments(spec)), 0
+    version = 0
     async with ProcessRuntime(images={"bitcoin": image}) as runtime, RpcClient() as client:
         exits = Exits(runtime)
         for number, pod in enumerate(("uid-1", "uid-2")):
             container = ContainerId(pod, "bitcoind")
             runtime.volumes.write(pod, Volume(name="data", kept_as="pv-net-sts-0"))
-            files = {"bitcoin.conf": VolumeFile(content=conf.encode())}
+            files = {CONF_FILE.removeprefix(f"{HOME}/"): VolumeFile(content=conf.encode())}
             runtime.volumes.write(pod, Volume(name="config", files=files))
             address = runtime.open_sandbox(pod)
             mounts = (
                 Mount(path="/var/lib/bitcoin", volume="data"),
-                Mount(path="/etc/bitcoin", volume="config", read_only=True),
+                Mount(path=HOME, volume="config", read_only=True),
             )
             await runtime.start(
                 ContainerSpec(
@@ -389,18 +389,20 @@ async def run_node_of_a_network(image: Image) -> int:
                     image="docker.io/bitcoin/bitcoin:29.1",
                     command=("bitcoind",),
                     args=arguments(spec),
-                    environment={},
+                    environment={"HOME": HOME},
                     mounts=mounts,
                 )
             )
-            await until(runtime, Exec((*cli, "getblockchaininfo")), container)
+            await until(runtime, Exec(("bitcoin-cli", "getblockchaininfo")), container)
             for credentials in (old, new):
                 answer = await client.node(address, credentials).answer()
                 assert (answer.height, answer.added) == (3 * number, {"127.77.1.9": False})
                 version = answer.version
             await client.node(address, new).generate(3)
-            assert json.loads((await runtime.run(container, (*cli, "getpeerinfo"))).output) == []
-            assert (await runtime.run(container, (*cli, "-rpcwait", "getblockcount"))).output == str(3 * number + 3)
+            assert json.loads((await runtime.run(container, ("bitcoin-cli", "getpeerinfo"))).output) == []
+            assert (await runtime.run(container, ("bitcoin-cli", "-rpcwait", "getblockcount"))).output == str(
+                3 * number + 3
+            )
             runtime.stop(container, grace_s=60)
             assert (await exits.next()).exit_code == 0
             await runtime.close_sandbox(pod)

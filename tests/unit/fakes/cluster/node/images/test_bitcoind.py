@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctrlkit.bitcoin.bitcoin_conf import arguments, bitcoin_conf, cli_arguments
+from ctrlkit.bitcoin.bitcoin_conf import CONF_FILE, HOME, arguments, bitcoin_conf
 from ctrlkit.bitcoin.network import Chain, Configuration, NodeOptions, Ports, Spec
 from ctrlkit.fakes.bitcoind.binaries import BinaryNotFound
 from ctrlkit.fakes.cluster.node.images import (
@@ -25,7 +25,7 @@ IMAGE = bitcoind_image(daemon=("/opt/bitcoind",), cli=("/opt/bitcoin-cli",), own
 PROBE = ("/usr/local/bin/bitcoin-cli", "-regtest", "-conf=/bitcoin.conf", "getnetworkinfo")
 OWN = ("/opt/bitcoind", "-bind=127.16.0.1", "-rpcbind=127.16.0.1", "-rpcallowip=127.0.0.0/8", "-listen=1", "-dnsseed=0")
 ARGUMENTS = (
-    *("-datadir=/var/lib/bitcoin", "-conf=/etc/bitcoin/bitcoin.conf", "-regtest", "-port=18444", "-rpcport=18332"),
+    *("-datadir=/var/lib/bitcoin", f"-conf={CONF_FILE}", "-regtest", "-port=18444", "-rpcport=18332"),
     *("-rpcbind=0.0.0.0", "-rpcbind=::", "-rpcallowip=0.0.0.0/0", "-rpcallowip=::/0"),
 )
 
@@ -51,7 +51,7 @@ def test_a_bitcoind_listens_on_its_pods_address_only() -> None:
     assert IMAGE.command_line((), (), place()) == (
         *OWN,
         *("-disablewallet", "-fork=1"),
-        *("-regtest", "-conf=/tmp/pod/bitcoin.conf", "-datadir=/tmp/pod/data", "-rpcport=18332"),
+        *("-conf=/tmp/pod/.bitcoin/bitcoin.conf", "-regtest", "-datadir=/tmp/pod/data"),
     )
 
 
@@ -65,13 +65,12 @@ def test_the_command_of_a_network_finds_its_data_and_its_configuration() -> None
 
 
 def test_the_arguments_that_the_controller_writes_are_understood() -> None:
-    """Those of the node, and those of the probe, of a network with all that changes them."""
+    """Of a network with all that changes them; bitcoin-cli is called without flags, and reads what is at home."""
     spec = Spec(nodes=1, peers=["127.16.0.9", "127.16.0.9:18555"], ports=Ports(rpc=20000, p2p=20001))
     argv = IMAGE.command_line(("bitcoind",), arguments(spec), place())
     assert argv[-3:] == ("-rpcport=20000", "-addnode=127.16.0.9", "-addnode=127.16.0.9:18555")
-    assert IMAGE.command_line(("bitcoin-cli", *cli_arguments(spec), "getblockchaininfo"), (), place()) == (
-        *("/opt/bitcoin-cli", "-rpcconnect=127.16.0.1", "-datadir=/tmp/pod/data", "-conf=/tmp/pod/mounted.conf"),
-        *("-regtest", "-rpcport=20000", "getblockchaininfo"),
+    assert IMAGE.command_line(("bitcoin-cli", "getblockchaininfo"), (), place()) == (
+        *("/opt/bitcoin-cli", "-rpcconnect=127.16.0.1", "-conf=/tmp/pod/.bitcoin/bitcoin.conf", "getblockchaininfo"),
     )
 
 
@@ -98,8 +97,8 @@ def test_the_entry_point_by_name_is_the_entry_point(program: str) -> None:
 def test_the_readiness_probe_of_the_bitcoin_controller_is_understood() -> None:
     """Its paths are those of the image."""
     assert IMAGE.command_line(PROBE, (), place()) == (
-        *("/opt/bitcoin-cli", "-rpcconnect=127.16.0.1", "-rpcport=18332"),
-        *("-regtest", "-conf=/tmp/pod/bitcoin.conf", "getnetworkinfo"),
+        *("/opt/bitcoin-cli", "-rpcconnect=127.16.0.1"),
+        *("-regtest", "-conf=/tmp/pod/.bitcoin/bitcoin.conf", "getnetworkinfo"),
     )
 
 
@@ -210,8 +209,8 @@ def test_credentials_are_in_a_private_file_and_nowhere_else(tmp_path: Path) -> N
         where = place(tmp_path, BC_RPC_USER="bob", BC_RPC_PASSWORD=password)
         IMAGE.prepare(where)
         assert not any("hunter" in part or "bob" in part for part in IMAGE.command_line((), (), where))
-        configuration = tmp_path / "bitcoin.conf"
-        assert configuration.read_text() == f"rpcuser=bob\nrpcpassword={password}\n"
+        configuration = tmp_path / ".bitcoin" / "bitcoin.conf"
+        assert configuration.read_text().startswith(f"rpcuser=bob\nrpcpassword={password}\n")
         assert stat.S_IMODE(configuration.stat().st_mode) == 0o600
 
 
@@ -219,7 +218,8 @@ def test_credentials_are_in_a_private_file_and_nowhere_else(tmp_path: Path) -> N
 def test_without_a_secret_the_defaults_of_the_image_hold(tmp_path: Path, variables: dict[str, str]) -> None:
     """user and password, as the original's entry point writes them."""
     IMAGE.prepare(place(tmp_path, **variables))
-    assert (tmp_path / "bitcoin.conf").read_text() == "rpcuser=user\nrpcpassword=password\n"
+    text = (tmp_path / ".bitcoin" / "bitcoin.conf").read_text()
+    assert text.startswith("rpcuser=user\nrpcpassword=password\nregtest=1\n")
 
 
 @pytest.mark.parametrize("password", ["a#b", "a\nrpcallowip=0.0.0.0/0", " hunter2", "a\0b"])
@@ -234,7 +234,8 @@ def test_credentials_that_would_change_the_configuration_are_refused(password: s
 def test_braces_in_credentials_are_only_braces(tmp_path: Path) -> None:
     """A setting is put into a file once, and is no template itself."""
     IMAGE.prepare(place(tmp_path, BC_RPC_USER="{BC_RPC_PASSWORD}", BC_RPC_PASSWORD="{folder}"))
-    assert (tmp_path / "bitcoin.conf").read_text() == "rpcuser={BC_RPC_PASSWORD}\nrpcpassword={folder}\n"
+    text = (tmp_path / ".bitcoin" / "bitcoin.conf").read_text()
+    assert text.startswith("rpcuser={BC_RPC_PASSWORD}\nrpcpassword={folder}\n")
 
 
 def test_only_declared_variables_count() -> None:
@@ -248,19 +249,41 @@ AUTH = "bc-user:a1$" + "0f" * 32
 
 
 def test_the_configuration_that_a_pod_mounts_is_what_its_node_reads(tmp_path: Path) -> None:
-    """All that the controller writes is; it is private, as it tells who may call; ZMQ is at the pod's address."""
+    """
+    All that the controller writes is; it is private, as it tells who may call; the data is in the container's folder,
+    and ZMQ at the pod's address.
+    """
     configuration = Configuration(
         prune_mib=1000, extra=["maxmempool=100", "debug=net", "minrelaytxfee=0.00001", "wallet=none"]
     )
     options = NodeOptions(configuration=configuration)
     spec = Spec(nodes=1, ports=Ports(zmq=28332), configuration=configuration)
     text = bitcoin_conf(spec, options, [AUTH])
-    IMAGE.prepare(place(tmp_path), {"/etc/bitcoin/bitcoin.conf": text.encode()}.get)
-    read = tmp_path / "mounted.conf"
-    assert stat.S_IMODE(read.stat().st_mode) == 0o600
-    assert read.read_text() == text.replace("tcp://0.0.0.0:", "tcp://127.16.0.1:")
+    IMAGE.prepare(place(tmp_path, HOME=HOME), {CONF_FILE: text.encode()}.get)
+    wanted = text.replace("tcp://0.0.0.0:", "tcp://127.16.0.1:").replace("/var/lib/bitcoin", f"{tmp_path}/data")
+    for read in (tmp_path / "mounted.conf", tmp_path / ".bitcoin" / "bitcoin.conf"):
+        assert stat.S_IMODE(read.stat().st_mode) == 0o600
+        assert read.read_text() == wanted
     assert f"rpcauth={AUTH}" in text
     assert "tcp://0.0.0.0:28332" in text
+
+
+def test_without_the_home_of_its_network_a_pod_has_the_images_own(tmp_path: Path) -> None:
+    """As bitcoin-cli looks into the home folder, whatever is mounted elsewhere."""
+    text = bitcoin_conf(Spec(nodes=1), NodeOptions(), [AUTH])
+    IMAGE.prepare(place(tmp_path), {CONF_FILE: text.encode()}.get)
+    assert (tmp_path / ".bitcoin" / "bitcoin.conf").read_text().startswith("rpcuser=user\n")
+    assert f"rpcauth={AUTH}" in (tmp_path / "mounted.conf").read_text()
+
+
+@pytest.mark.parametrize("chain", [Chain.SIGNET, Chain.TESTNET4])
+def test_the_configuration_of_a_real_node_is_on_regtest_alone(chain: Chain, tmp_path: Path) -> None:
+    """As its arguments are; a simulated node may be on any chain."""
+    read = {CONF_FILE: bitcoin_conf(Spec(nodes=1, chain=chain), NodeOptions(), [AUTH]).encode()}.get
+    with pytest.raises(ContainerRefused, match=f"'{chain}' is no option that a pod may set here"):
+        IMAGE.prepare(place(tmp_path), read)
+    simulated_bitcoind().prepare(place(tmp_path, HOME=HOME), read)
+    assert f"{chain}=1\n" in (tmp_path / ".bitcoin" / "bitcoin.conf").read_text()
 
 
 @pytest.mark.parametrize(
@@ -268,7 +291,12 @@ def test_the_configuration_that_a_pod_mounts_is_what_its_node_reads(tmp_path: Pa
     [
         ("blocknotify=touch /tmp/x", "'blocknotify' is no option that a pod may set here; those are: "),
         ("includeconf=/etc/passwd", "'includeconf' is no option"),
-        ("datadir=/home", "'datadir' is no option"),
+        ("datadir=/home", "datadir may not have this value here; "),
+        ("datadir=/var/lib/bitcoin/../x", "datadir may not have this value here; "),
+        ("regtest=0", "regtest may not have this value here; "),
+        ("rpcport=1/x", "rpcport may not have this value here; "),
+        ("chain=main", "'chain' is no option"),
+        ("rpcconnect=10.0.0.1", "'rpcconnect' is no option"),
         ("regtest.blocksdir=/home", "'regtest.blocksdir' is no option"),
         ("[regtest]\nrpccookiefile=/home/x", "'rpccookiefile' is no option"),
         ("wallet=/home/x", "wallet may not have this value here; "),
@@ -280,7 +308,7 @@ def test_the_configuration_that_a_pod_mounts_is_what_its_node_reads(tmp_path: Pa
 def test_a_configuration_that_reaches_beyond_the_node_is_refused(line: str, said: str, tmp_path: Path) -> None:
     """Some options run commands, read or write other files; the value may be a secret and is not repeated."""
     with pytest.raises(ContainerRefused) as refused:
-        IMAGE.prepare(place(tmp_path), {"/etc/bitcoin/bitcoin.conf": f"server=1\n{line}\n".encode()}.get)
+        IMAGE.prepare(place(tmp_path), {CONF_FILE: f"server=1\n{line}\n".encode()}.get)
     assert refused.value.reason == "CreateContainerConfigError"
     assert refused.value.message.startswith(f"bitcoin.conf: {said}")
     assert "hunter2" not in refused.value.message
@@ -314,5 +342,5 @@ async def test_only_the_fork_gets_the_flags_of_the_fork(tmp_path: Path) -> None:
         argv = image.command_line((), (), place())
         assert argv[len(OWN) :] == (
             *("-regtest", *flags),
-            *("-regtest", "-conf=/tmp/pod/bitcoin.conf", "-datadir=/tmp/pod/data", "-rpcport=18332"),
+            *("-conf=/tmp/pod/.bitcoin/bitcoin.conf", "-regtest", "-datadir=/tmp/pod/data"),
         )
