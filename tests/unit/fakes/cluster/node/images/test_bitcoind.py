@@ -64,6 +64,13 @@ def test_the_command_of_a_network_finds_its_data_and_its_configuration() -> None
     )
 
 
+def test_a_file_in_the_data_of_a_pod_is_no_configuration() -> None:
+    """Another pod may have written it, and nobody has checked what is in it."""
+    for program in ("bitcoind", "bitcoin-cli"):
+        argv = IMAGE.command_line((program, "-datadir=/var/lib/bitcoin"), (), place())
+        assert "-conf=/tmp/pod/.bitcoin/bitcoin.conf" in argv
+
+
 def test_the_arguments_that_the_controller_writes_are_understood() -> None:
     """Of a network with all that changes them; bitcoin-cli is called without flags, and reads what is at home."""
     spec = Spec(nodes=1, peers=["127.16.0.9", "127.16.0.9:18555"], ports=Ports(rpc=20000, p2p=20001))
