@@ -125,19 +125,26 @@ class Exchange:
 
     def __init__(self) -> None:
         self.now: datetime = clock.now()
-        self.chance: random.Random = random.Random()
         self.done: dict[Any, Any] = {}
         """What the request has finished already, if it does several things one after the other."""
         self.annotations: dict[str, str] = {}
         """What webhooks and policies say of the request to whoever audits it."""
         self._began = clock.reader()()
         self._seed = clock.random_source().getrandbits(64)
+        self._chance: random.Random | None = None  # many requests draw no number
         self._answers: dict[Question, Answered] = {}
+
+    @property
+    def chance(self) -> random.Random:
+        """Random numbers, in each run the same."""
+        if self._chance is None:
+            self._chance = random.Random(self._seed)
+        return self._chance
 
     @contextmanager
     def run(self) -> Iterator[None]:
         """Run the verb in the block; the warnings of a run that stops for an answer are forgotten."""
-        self.chance.seed(self._seed)
+        self._chance = None
         token = _EXCHANGE.set(self)
         told: list[str] = []
         try:
@@ -210,7 +217,7 @@ class _Then(Exchange):
 
     def __init__(self, now: datetime, drawn: int) -> None:  # nothing is drawn now
         self.now = now
-        self.chance = chance = _Drawn(0)
+        self._chance = chance = _Drawn(0)
         chance.value = drawn
         self.done = {}
         self.annotations = {}

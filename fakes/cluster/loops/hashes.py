@@ -34,6 +34,7 @@ def _fnv_1a(content: bytes) -> int:
     return value
 
 
+@functools.lru_cache(maxsize=256)
 def content_hash(content: bytes) -> str:
     """
     Return the hash of the data of a ControllerRevision.
