@@ -13,6 +13,7 @@ from secrets import token_hex
 from tempfile import TemporaryDirectory
 
 import pytest
+import yaml
 
 from ctrlkit.bitcoin.bitcoin_conf import CONF_FILE, DATA_DIR
 from ctrlkit.bitcoin.controller import build
@@ -26,6 +27,7 @@ from ctrlkit.bitcoin.demo.observer import Observer
 from ctrlkit.bitcoin.demo.stage import Stage
 from ctrlkit.bitcoin.demo.steps import Report, StepReport, play
 from ctrlkit.bitcoin.demo.walkthrough import Walkthrough
+from ctrlkit.bitcoin.network import BITCOIN_NETWORKS
 from ctrlkit.bitcoin.rpc import P2P_PORT, RPC_PORT, RpcClient
 from ctrlkit.client import Client
 from ctrlkit.fakes.bitcoind.node import SimulatedNode
@@ -37,8 +39,10 @@ from ctrlkit.fakes.cluster.node.images.bitcoind import IMAGE_NAMES
 from ctrlkit.fakes.cluster.node.images.declarations import InProcessProgramFactory
 from ctrlkit.fakes.cluster.node.runtime import ContainerSpec, ProbeAction, ProbeResult
 from ctrlkit.manager import Manager
-from ctrlkit.model import Action, Verb
-from ctrlkit.model.kinds import NAMESPACES, PODS, SECRETS, STATEFULSETS
+from ctrlkit.model import Action, MergePatch, ObjectKey, Unstructured, Verb
+from ctrlkit.model.kinds import NAMESPACES, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, STATEFULSETS
+
+PAGE = Path(__file__).parents[2] / "docs" / "bitcoin.md"
 
 
 class NodeProgram:
@@ -194,6 +198,28 @@ async def test_the_namespace_is_as_it_was_after_the_removal() -> None:
         assert {str(item.key) for item in tracker.list(NAMESPACES)} == before
         assert tracker.list(SECRETS) == []
         assert tracker.list(PODS) == []
+
+
+async def test_the_first_sample_of_the_page_runs_where_the_demo_stays_up_and_its_claims_grow() -> None:
+    """It names no class: the demo's own is the default one, and lets claims grow as those of clouds."""
+    sample = yaml.safe_load(PAGE.read_text().partition("```yaml")[2].partition("```")[0])
+    sample["metadata"]["namespace"] = NAMESPACE
+    key, networks = ObjectKey(NAMESPACE, sample["metadata"]["name"]), BITCOIN_NETWORKS.of(Unstructured)
+    async with a_stage() as stage:
+        await stage.walkthrough.stage.installation.install()
+        await stage.walkthrough.start_controller()
+        await stage.client.create(networks, sample)
+        await asyncio.sleep(60)
+        assert (await stage.client.get(networks, key)).at("status.readyNodes") == 3
+
+        await stage.client.patch(networks, key, MergePatch({"spec": {"storage": {"size": "20Gi"}}}))
+        await asyncio.sleep(60)
+        assert sizes(stage) == ["20Gi", "20Gi", "20Gi"]
+
+
+def sizes(stage: Theatre) -> list[str]:
+    """How large the volumes of all claims are."""
+    return [claim.at("status.capacity.storage") for claim in stage.clientset.tracker.list(PERSISTENT_VOLUME_CLAIMS)]
 
 
 async def test_nobody_can_know_the_password_of_the_nodes() -> None:

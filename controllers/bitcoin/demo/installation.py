@@ -30,11 +30,12 @@ from ctrlkit.model.kinds import BUILT_IN
 NAMESPACE: Final = "bitcoin-demo"
 _STORAGE_CLASS: Final[dict[str, Any]] = {
     "kind": "StorageClass",
-    "metadata": {"name": "bitcoin-demo"},
+    "metadata": {"name": "bitcoin-demo", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
     "provisioner": "hostpath.csi.k8s.io",
     "volumeBindingMode": "WaitForFirstConsumer",
+    "allowVolumeExpansion": True,
 }
-"""A class of disks that any machine of the cluster can mount, as those of clouds."""
+"""The default class: its disks can grow, and any machine of the cluster can mount them, as those of clouds."""
 
 _REMOVAL_LIMIT_S: Final = 60.0
 _TELL_AFTER_S: Final = 5.0
@@ -53,7 +54,8 @@ class Installation:
     The objects that one demo created on a server.
 
     Shape   With `has_own_disks` the cluster's machines are ours, and the claims are of a StorageClass of our own, whose
-            volumes are reached from each of them; else they are of the cluster's default class.
+            volumes are reached from each of them, and which other claims have that name none; else they are of the
+            cluster's default class.
     Errors  ApiError, TransportError from `install` and `create_network`; NotRemoved from `remove`.
     """
 
