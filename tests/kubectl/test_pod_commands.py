@@ -30,6 +30,35 @@ async def a_cluster(server: str, folder: Path) -> AsyncIterator[Kubectl]:
         yield Kubectl(kubeconfig, folder)
 
 
+async def test_bytes_of_a_container_that_has_a_secret_are_as_they_are(tmp_path: Path) -> None:
+    """The value of a Secret in a longer word, in a file's name and content: logs, exec and cp leave it."""
+    async with a_cluster("apiserver", tmp_path) as kubectl:
+        await kubectl("create", "secret", "generic", "login", "--from-literal=user=app")
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "box"},
+            "spec": {
+                "containers": [
+                    {
+                        "name": "box",
+                        "image": "busybox",
+                        "command": ["sh", "-c", "echo $USER of application; sleep 3600"],
+                        "env": [{"name": "USER", "valueFrom": {"secretKeyRef": {"name": "login", "key": "user"}}}],
+                    }
+                ]
+            },
+        }
+        await kubectl("apply", "-f", "-", stdin=json.dumps(body))
+        await kubectl("wait", "pod/box", "--for=condition=Ready", "--timeout=20s")
+        (tmp_path / "app.log").write_text("my application\n")
+        await kubectl("cp", str(tmp_path / "app.log"), "box:/tmp/app.log")
+        assert (await kubectl("exec", "box", "--", "cat", "/tmp/app.log")).out == "my application\n"
+        assert (await kubectl("logs", "box")).out == "app of application\n"
+        await kubectl("cp", "box:/tmp/app.log", str(tmp_path / "back"))
+        assert (tmp_path / "back").read_text() == "my application\n"
+
+
 async def run(kubectl: Kubectl, name: str, image: str, script: str = "", *more: str) -> None:
     """Run a pod, and wait until it is ready unless it is to end."""
     await kubectl("run", name, f"--image={image}", *more, *(("--", "sh", "-c", script) if script else ()))

@@ -342,7 +342,6 @@ async def test_a_token_is_one_for_its_pod_and_renewed_when_most_of_its_time_is_o
         assert SERVICE_ACCOUNTS.kind == "ServiceAccount"
         first = programs.read("/id/token")
         assert base64.urlsafe_b64decode(first.split(".")[1] + "==").find(b'"vault"') > 0
-        assert first in programs.specs["c0"].secrets
         await world.advance(2879)
         assert programs.read("/id/token") == first
         await world.advance(1)
@@ -496,7 +495,7 @@ def scripted(name: str, script: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "image": "busybox", "command": ["sh", "-c", script], **fields}
 
 
-async def test_scripts_read_and_write_volumes_and_what_they_print_of_secrets_is_hidden() -> None:
+async def test_scripts_read_and_write_volumes_and_print_what_is_in_them() -> None:
     """An init container makes a file, from which the next one has a variable; the last words are those of the file."""
     out = {"volumeMounts": [{"name": "out", "mountPath": "/out"}]}
     reference = {"volumeName": "out", "path": "made", "key": "COLOUR"}
@@ -513,8 +512,31 @@ async def test_scripts_read_and_write_volumes_and_what_they_print_of_secrets_is_
         (status,) = world.tracker.get(PODS, "default/web").at("status.containerStatuses")
         ended = status["state"]["terminated"]
         assert (ended["exitCode"], ended["message"].strip()) == (3, "done")
-        assert (await world.client.logs("default/web")).split() == ["blue", "***"]
+        assert (await world.client.logs("default/web")).split() == ["blue", "hunter2"]
         assert "hunter2" not in str(world.tracker.list(EVENTS))
+
+
+async def test_words_that_a_secret_has_too_are_left_in_what_a_container_writes() -> None:
+    """In its log, in commands, in its last words and in Events of its probes: a kubelet hides nothing."""
+    reference = {"secretKeyRef": {"name": "login", "key": "user"}}
+    script = "echo connecting as $USER to web-frontend; sleep 5; exit 1"
+    fields: dict[str, Any] = {
+        "env": [{"name": "USER", "valueFrom": reference}],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "readinessProbe": {"exec": {"command": ["sh", "-c", "echo no web-frontend; exit 1"]}, "periodSeconds": 1},
+    }
+    body = pod("web")
+    body["spec"]["containers"] = [scripted("app", script, **fields)]
+    body["spec"]["restartPolicy"] = "Never"
+    async with World(cluster=ALL) as world:
+        world.seed(secret("login", user="web"), body)
+        await world.advance("3s")
+        assert await world.client.logs("default/web") == "connecting as web to web-frontend\n"
+        assert (await world.client.exec("default/web", ["echo", "web-frontend"])).stdout == b"web-frontend\n"
+        assert "no web-frontend" in str(world.tracker.list(EVENTS))
+        await world.advance("10s")
+        (status,) = world.tracker.get(PODS, "default/web").at("status.containerStatuses")
+        assert status["state"]["terminated"]["message"] == "connecting as web to web-frontend\n"
 
 
 async def test_a_command_in_a_container_sees_its_volumes() -> None:

@@ -54,7 +54,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Variables by name, and those of their values that come from Secrets and must not be shown."""
+    """Variables by name, and those of their values that come from Secrets, which no refusal quotes."""
 
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()

@@ -19,11 +19,10 @@ from ctrlkit.fakes.cluster.node.runtime import (
     ProbeAction,
     ProbeResult,
     Running,
-    without_secrets,
 )
 from ctrlkit.fakes.cluster.node.sandboxes import KillTimer
 from ctrlkit.fakes.cluster.node.scripted import ScriptedProgram
-from ctrlkit.fakes.cluster.node.streams import ContainerLog, hidden, no_previous, not_supported, pieces_of, read_log
+from ctrlkit.fakes.cluster.node.streams import ContainerLog, no_previous, not_supported, pieces_of, read_log
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
 _FORCED_END_S = 1.0
@@ -97,8 +96,7 @@ class InProcessContainer:
     async def run(self, command: Sequence[str]) -> CommandResult:
         """See Container.run; a program that runs no commands lets each pass."""
         if isinstance(self.program, ScriptedProgram):
-            result = await self.program.run_command(command)
-            return CommandResult(result.exit_code, without_secrets(result.output, self.spec.secrets))
+            return await self.program.run_command(command)
         if not isinstance(self.program, RunsCommands):
             return CommandResult(0)
         output = bytearray()
@@ -107,21 +105,20 @@ class InProcessContainer:
             output.extend(data)
 
         code = await self.program.exec(tuple(command), Streams(stdin=None, stdout=collect, stderr=collect))
-        return CommandResult(code, without_secrets(output.decode(errors="replace"), self.spec.secrets))
+        return CommandResult(code, output.decode(errors="replace"))
 
     async def logs(self, pod: PodRef, options: LogOptions) -> AsyncIterator[bytes]:
         """See Container.logs: what the program wrote to a ContainerLog of its own; nothing if it has none."""
         if options.previous and self._previous is None:
             raise no_previous(pod, self.spec.id.name)
         log = self._previous if options.previous and self._previous is not None else self.log
-        return read_log(log, options, self.spec.secrets)
+        return read_log(log, options)
 
     async def exec(self, command: tuple[str, ...], streams: Streams) -> int:
         """See Container.exec: only programs that run commands have it."""
         if not isinstance(self.program, RunsCommands):
             raise not_supported(f"a command in a container of the image {self.spec.image}")
-        async with hidden(streams, self.spec.secrets) as shown:
-            return await self.program.exec(command, shown)
+        return await self.program.exec(command, streams)
 
     async def attach(self, streams: Streams) -> None:
         """See Container.attach: shows what the program writes from now on."""
@@ -130,7 +127,7 @@ class InProcessContainer:
             await asyncio.wait([self._task])
             return
         log = self.log
-        lines = pieces_of(log.follow(log.end), LogOptions(), self.spec.secrets)
+        lines = pieces_of(log.follow(log.end), LogOptions())
         showing = asyncio.create_task(_show(lines, streams), name=f"attached to {self.spec.id.name}")
         try:
             await asyncio.wait([self._task])
@@ -155,7 +152,7 @@ class InProcessContainer:
             code,
             started_at=self.state.started_at,
             finished_at=clock.now(),
-            message=without_secrets(message, self.spec.secrets)[-MESSAGE_LIMIT:],
+            message=message[-MESSAGE_LIMIT:],
             reason=reason,
         )
         if self._killing is not None:

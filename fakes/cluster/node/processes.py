@@ -98,7 +98,7 @@ class ProcessContainer:
         self.log: ContainerLog = ContainerLog()
         self._installed = installed
         self._talk = talk
-        self._output = Output(log=self.log, secrets=spec.secrets)
+        self._output = Output(log=self.log)
         self._previous = previous
         self._on_end = on_end
         self._killing: KillTimer | None = None
@@ -181,10 +181,10 @@ class ProcessContainer:
             environment=self._installed.environment,
             folder=self._installed.place.folder,
         )
-        return CommandResult(128 - code if code < 0 else code, _readable(output, self.spec.secrets))
+        return CommandResult(128 - code if code < 0 else code, _readable(output))
 
     async def logs(self, pod: PodRef, options: LogOptions) -> AsyncIterator[bytes]:
-        """See Container.logs: what the process wrote, whose secrets are hidden already."""
+        """See Container.logs: what the process wrote."""
         if options.previous and self._previous is None:
             raise no_previous(pod, self.spec.id.name)
         log = self._previous if options.previous and self._previous is not None else self.log
@@ -197,7 +197,7 @@ class ProcessContainer:
         except ContainerRefused as refusal:
             raise internal_error(f"error executing command in container: {refusal.message}") from None
         talk = await self._installed.begin(argv, tty=streams.tty)
-        return await run_with(talk, streams, self.spec.secrets)
+        return await run_with(talk, streams)
 
     async def attach(self, streams: Streams) -> None:
         """See Container.attach: shows what the process writes from now on, and hands on what is typed if it reads."""
@@ -266,5 +266,5 @@ def plain_name(name: str) -> str:
     return name
 
 
-def _readable(output: bytes, secrets: frozenset[str]) -> str:
-    return without_secrets(output.decode(errors="replace").strip(), secrets)[-MESSAGE_LIMIT:]
+def _readable(output: bytes) -> str:
+    return output.decode(errors="replace").strip()[-MESSAGE_LIMIT:]

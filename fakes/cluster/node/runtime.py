@@ -48,11 +48,10 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeFile:
-    """A file that is written into a volume; the words of a secret one never appear in any output of the runtime."""
+    """A file that is written into a volume."""
 
     content: bytes = field(repr=False)
     mode: int = 0o644
-    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +79,11 @@ class ContainerSpec:
     """
     The container to run.
 
-    Shape   `command` and `args` are as in a pod's spec. `secrets` are values of the environment, which never appear in
-            any output of the runtime. `mounts` are of volumes that were written. The termination message is read from
-            a file at `termination_message_path`; with the policy FallbackToLogsOnError the end of the log stands in
-            for an empty one. `files` is what a program in this process sees of files; the runtime gives it.
+    Shape   `command` and `args` are as in a pod's spec. `secrets` are values of the environment that no refusal of the
+            runtime quotes; what the container writes is left as it is. `mounts` are of volumes that were written. The
+            termination message is read from a file at `termination_message_path`; with the policy FallbackToLogsOnError
+            the end of the log stands in for an empty one. `files` is what a program in this process sees of files; the
+            runtime gives it.
     """
 
     id: ContainerId
@@ -118,7 +118,7 @@ class Exited:
     The container has ended.
 
     Shape   `exit_code` is 128 + `signal` if a signal ended it; otherwise `signal` is 0. `message` is its termination
-            message, or the end of its output, without secrets. `reason` is empty where the exit code says everything.
+            message, or the end of its output. `reason` is empty where the exit code says everything.
     """
 
     exit_code: int
@@ -204,7 +204,7 @@ ProbeAction = Exec | TcpSocket | HttpGet | Grpc
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
     """
-    Whether a probe passed, and its output without secrets.
+    Whether a probe passed, and its output.
 
     Shape   `warns` is whether it passed with a warning, which is its output. `status` is that of the HTTP answer, 0 for
             none.
@@ -226,7 +226,7 @@ class ProbeErrored(CtrlkitError):
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command in a container ended, and what it wrote to stdout and stderr, without secrets."""
+    """How a command in a container ended, and what it wrote to stdout and stderr."""
 
     exit_code: int
     output: str = ""

@@ -75,7 +75,7 @@ class ScriptedProgram(AlwaysReady):
         self._address = address
         self._exits = image.exits_at(start)
         self._script = read_script((*spec.command, *spec.args) or image.command) if image.exits is None else None
-        self._output = Output(log=self.log, secrets=spec.secrets)
+        self._output = Output(log=self.log)
         self._typed = asyncio.Queue[bytes | None]() if spec.stdin and self._script is not None else None
         self._has_shell = image.shell or self._script is not None
         self._ready_at = clock.monotonic() + image.ready_after_s

@@ -49,14 +49,13 @@ class SpecMaker:
         environment = await self._environment(pod, container, member, address)
         uid, mounts = pod.metadata.uid, tuple(self._mounts(pod, container, environment))
         _check_user(pod, container)
-        hidden = self.volumes.secrets_of(uid, {mount.volume for mount in mounts})
         return ContainerSpec(
             id=ContainerId(uid, container["name"]),
             image=container.get("image") or "",
             command=environment.expand(container.get("command") or ()),
             args=environment.expand(container.get("args") or ()),
             environment={"HOSTNAME": hostname(pod), **environment.variables},
-            secrets=environment.secrets | hidden,
+            secrets=environment.secrets,
             working_dir=container.get("workingDir") or "",
             mounts=mounts,
             stdin=bool(container.get("stdin")),

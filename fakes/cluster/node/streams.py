@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 from ctrlkit import clock
 from ctrlkit.errors import ApiError, BadRequest
-from ctrlkit.fakes.cluster.node.runtime import MESSAGE_LIMIT, without_secrets
+from ctrlkit.fakes.cluster.node.runtime import MESSAGE_LIMIT
 from ctrlkit.fakes.tracker.refusals import internal_error
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 
@@ -61,8 +59,9 @@ class ContainerLog:
     def write(self, text: str) -> None:
         """Add some lines; a last one without a newline gets one."""
         now = clock.now()
-        for line in text.splitlines():
-            self.add(LogLine(now, line.encode() + b"\n"))
+        *whole, rest = text.encode().split(b"\n")
+        for line in [*whole, rest] if rest else whole:
+            self.add(LogLine(now, line + b"\n"))
 
     def add(self, line: LogLine) -> None:
         """Add a line."""
@@ -157,11 +156,11 @@ def selected(lines: Sequence[LogLine], options: LogOptions) -> Sequence[LogLine]
     return lines
 
 
-def read_log(log: ContainerLog, options: LogOptions, secrets: frozenset[str] = frozenset()) -> AsyncIterator[bytes]:
+def read_log(log: ContainerLog, options: LogOptions) -> AsyncIterator[bytes]:
     """Return what is asked for of a log, in pieces; one that is followed ends when nothing more is written."""
     lines = selected(log.lines, options)
     more = log.follow(log.end) if options.follow else None
-    return pieces_of(_joined(lines, more), options, secrets)
+    return pieces_of(_joined(lines, more), options)
 
 
 async def _joined(there: Sequence[LogLine], more: AsyncIterator[LogLine] | None) -> AsyncIterator[LogLine]:
@@ -172,15 +171,12 @@ async def _joined(there: Sequence[LogLine], more: AsyncIterator[LogLine] | None)
             yield line
 
 
-async def pieces_of(
-    lines: AsyncIterator[LogLine], options: LogOptions, secrets: frozenset[str]
-) -> AsyncIterator[bytes]:
-    """Yield lines as they are sent, without secrets, up to the number of bytes that is asked for."""
+async def pieces_of(lines: AsyncIterator[LogLine], options: LogOptions) -> AsyncIterator[bytes]:
+    """Yield lines as they are sent, up to the number of bytes that is asked for."""
     left, begins = options.limit_bytes, True
     async for when, text, _ in lines:
-        shown = without_secrets(text.decode(errors="replace"), secrets).encode() if secrets else text
-        if options.timestamps and begins:
-            shown = f"{clock.micro_timestamp(when)[:-1]}000Z ".encode() + shown
+        stamp = f"{clock.micro_timestamp(when)[:-1]}000Z ".encode() if options.timestamps and begins else b""
+        shown = stamp + text
         begins = text.endswith(b"\n")
         if left is not None:
             shown = shown[:left]
@@ -239,17 +235,10 @@ async def _send(streams: Streams, writer: asyncio.StreamWriter) -> None:
         writer.write_eof()
 
 
-async def pump(
-    reader: asyncio.StreamReader, write: Callable[[bytes], Awaitable[None]], secrets: frozenset[str] = frozenset()
-) -> None:
-    """Pass on what a stream brings, without secrets, until it ends."""
-    hider = Hider(secrets)
+async def pump(reader: asyncio.StreamReader, write: Callable[[bytes], Awaitable[None]]) -> None:
+    """Pass on what a stream brings, until it ends."""
     async for piece in pieces(reader):
-        shown = hider.feed(piece)
-        if shown:
-            await write(shown)
-    if rest := hider.end():
-        await write(rest)
+        await write(piece)
 
 
 async def pieces(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -260,64 +249,3 @@ async def pieces(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     except OSError as error:
         if error.errno != errno.EIO:  # the end of a terminal on Linux
             raise
-
-
-@contextlib.asynccontextmanager
-async def hidden(streams: Streams, secrets: frozenset[str]) -> AsyncIterator[Streams]:
-    """Give the streams of a command that writes without secrets; what was held back is written in the end."""
-    if not secrets:
-        yield streams
-        return
-    out, err = Hider(secrets), Hider(secrets)
-
-    async def stdout(data: bytes) -> None:
-        await streams.stdout(out.feed(data))
-
-    async def stderr(data: bytes) -> None:
-        await streams.stderr(err.feed(data))
-
-    yield replace(streams, stdout=stdout, stderr=stderr)
-    await streams.stdout(out.end())
-    await streams.stderr(err.end())
-
-
-class Hider:
-    """
-    Replaces secrets by stars in what comes in pieces; what may be the beginning of one is held back.
-
-    >>> hider = Hider(frozenset({"hunter2"}))
-    >>> hider.feed(b"bob:hunt"), hider.feed(b"er2 and hun"), hider.end()
-    (b'bob:', b'*** and ', b'hun')
-    """
-
-    def __init__(self, secrets: frozenset[str]) -> None:
-        self._secrets = sorted((secret.encode() for secret in secrets if secret), key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))
-        self._rest = b""
-
-    def feed(self, data: bytes) -> bytes:
-        """Take a piece; return what can be shown."""
-        if not self._secrets:
-            return data
-        text, place, shown = self._rest + data, 0, b""
-        for found in self._pattern.finditer(text):
-            if found.start() >= self._held_from(text, place):
-                break
-            shown += text[place : found.start()] + b"***"
-            place = found.end()
-        held = self._held_from(text, place)
-        self._rest = text[held:]
-        return shown + text[place:held]
-
-    def end(self) -> bytes:
-        """Return what was held back."""
-        rest, self._rest = self._rest, b""
-        return self._pattern.sub(b"***", rest) if self._secrets else rest
-
-    def _held_from(self, text: bytes, place: int) -> int:
-        """Where the first beginning of a secret is at the end of a text."""
-        first = max(place, len(text) - len(self._secrets[0]) + 1)
-        for start in range(first, len(text)):
-            if any(len(secret) > len(text) - start and secret.startswith(text[start:]) for secret in self._secrets):
-                return start
-        return len(text)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctrlkit.fakes.cluster.node.process import OwnedProcess, ProcessGuard
-from ctrlkit.fakes.cluster.node.streams import ContainerLog, Hider, LineWriter, pieces, pump
+from ctrlkit.fakes.cluster.node.streams import ContainerLog, LineWriter, pieces, pump
 from ctrlkit.fakes.cluster.node.terminals import Terminal, reader_of, writer_of
 from ctrlkit.fakes.tracker.runtime import Streams, TerminalSize
 
@@ -97,11 +97,11 @@ class Talk:
             self.terminal.close()
 
 
-async def run_with(talk: Talk, streams: Streams, secrets: frozenset[str]) -> int:
+async def run_with(talk: Talk, streams: Streams) -> int:
     """Connect a program to streams until it ends; return its exit code. It is killed if the call is cancelled."""
     writes = {"stdout": streams.stdout, "stderr": streams.stderr}
     pumps = [
-        asyncio.create_task(pump(reader, writes[name], secrets), name=f"{name} of a command")
+        asyncio.create_task(pump(reader, writes[name]), name=f"{name} of a command")
         for name, reader in talk.outputs.items()
     ]
     feeding = asyncio.create_task(_feed(talk, streams), name="stdin of a command")
@@ -129,14 +129,9 @@ async def _feed(talk: Talk, streams: Streams) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Output:
-    """
-    What the program of a container writes: it goes into its log, and to those who are attached.
-
-    Shape   `secrets` are hidden from both.
-    """
+    """What the program of a container writes: it goes into its log, and to those who are attached."""
 
     log: ContainerLog
-    secrets: frozenset[str] = frozenset()
     _attached: set[asyncio.Queue[tuple[str, bytes] | None]] = field(default_factory=set)
     _is_over: bool = False
     _ends: list[Callable[[], None]] = field(default_factory=list)
@@ -169,25 +164,20 @@ class Output:
 
     def writer(self, stream: str) -> Callable[[bytes], Awaitable[None]]:
         """Return a function for a program of this process that writes."""
-        hider, lines = Hider(self.secrets), LineWriter(self.log, stream)
+        lines = LineWriter(self.log, stream)
 
         async def write(data: bytes) -> None:
-            self._tell(lines, stream, hider.feed(data))
+            self._tell(lines, stream, data)
 
-        def end() -> None:
-            self._tell(lines, stream, hider.end())
-            lines.end()
-
-        self._ends.append(end)
+        self._ends.append(lines.end)
         return write
 
     async def _take(self, reader: asyncio.StreamReader, stream: str) -> None:
-        hider, writer = Hider(self.secrets), LineWriter(self.log, stream)
+        writer = LineWriter(self.log, stream)
         try:
             async for piece in pieces(reader):
-                self._tell(writer, stream, hider.feed(piece))
+                self._tell(writer, stream, piece)
         finally:
-            self._tell(writer, stream, hider.end())
             writer.end()
 
     def _tell(self, writer: LineWriter, stream: str, data: bytes) -> None:

@@ -30,7 +30,6 @@ from ctrlkit.fakes.cluster.node.volumes.records import (
     Token,
     facts_of,
     mount_delay_s,
-    secret_texts,
 )
 from ctrlkit.fakes.cluster.node.volumes.sources import (
     Known,
@@ -223,11 +222,6 @@ class PodVolumes:
             for node in nodes:
                 self.runtime.volumes.remove(self._folder("", gone["spec"], node))
 
-    def secrets_of(self, pod_uid: str, volumes: Iterable[str]) -> frozenset[str]:
-        """Return the texts in volumes of a pod that must not be shown."""
-        mine = self._pods.get(pod_uid)
-        return frozenset() if mine is None else frozenset().union(*(mine.secrets.get(name, ()) for name in volumes))
-
     def is_read_only(self, pod_uid: str, volume: str) -> bool:
         """Whether no container of a pod may write to a volume."""
         mine = self._pods.get(pod_uid)
@@ -333,9 +327,6 @@ class PodVolumes:
         objects = {source: await self._look_up(mine, source) for source in references(volume)}
         tokens = {wish: await self._token(pod, mine, wish) for wish in token_wishes(volume)}
         files = files_of(volume, Known(pod=pod, around=around, objects=objects, tokens=tokens))
-        mine.secrets[name] = frozenset(
-            text for file in files.values() if file.secret for text in secret_texts(file.content)
-        )
         self.runtime.volumes.write(uid, Volume(name=name, files=files))
 
     def _folder(self, name: str, spec: Plain, node: str) -> Volume:

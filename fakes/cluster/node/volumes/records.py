@@ -17,10 +17,6 @@ SYNC_S = 60.0
 """How often a kubelet looks at a pod to which nothing happens."""
 
 _FIRST_S, _LONGEST_S = 0.5, 122.0
-_LONG = 8
-"""From so many letters on a line of a secret file is a secret itself."""
-_WHOLE_MAX, _LINES_MAX = 16 * 1024, 1_000
-"""Most letters of a secret file that are looked for as a whole, and most of its lines: each costs time."""
 
 
 def mount_delay_s(failures: int) -> float:
@@ -71,7 +67,6 @@ class PodRecord:
     """The resource versions of what its files are made of; "" for what was not there."""
     immutable: dict[tuple[SourceKind, str], Plain] = field(default_factory=dict)
     tokens: dict[TokenWish, Token] = field(default_factory=dict)
-    secrets: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def volume(self, name: str) -> Mounting:
         """Return what is known of a volume; one that an ephemeral container is the first to mount is new."""
@@ -95,10 +90,3 @@ class PodRecord:
 
 def facts_of(pod: Unstructured) -> tuple[Plain | None, Plain | None]:
     return pod.metadata.labels, pod.metadata.annotations
-
-
-def secret_texts(content: bytes) -> set[str]:
-    """Return the words of a secret file that no output may have: all of it, its longer lines; of a large one less."""
-    text = content.decode(errors="ignore").strip()
-    lines = [line for line in text.splitlines() if len(line) >= _LONG]
-    return {*lines[:_LINES_MAX], *([text] if len(text) <= _WHOLE_MAX else ())} - {""}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ctrlkit.fakes.cluster.node.environment import SourceKind, not_found
@@ -172,7 +172,7 @@ def _files_of_source(source: Plain, mode: int, known: Known) -> Mapping[str, Vol
             wish = next(token_wishes({"projected": {"sources": [source]}}))
             if wish not in known.tokens:
                 raise SourceError("failed to fetch token: none was issued")
-            return {wish.path: VolumeFile(content=known.tokens[wish].encode(), mode=mode, secret=True)}
+            return {wish.path: VolumeFile(content=known.tokens[wish].encode(), mode=mode)}
         case {"clusterTrustBundle": Mapping()}:
             raise SourceError("ClusterTrustBundle projection is not supported in static kubelet mode")
     return {}
@@ -181,8 +181,7 @@ def _files_of_source(source: Plain, mode: int, known: Known) -> Mapping[str, Vol
 def _from_secret(reference: Plain, mode: int, known: Known) -> Mapping[str, VolumeFile]:
     found = _find(SourceKind.SECRET, reference, known)
     data = {key: base64.b64decode(value or "") for key, value in (found.get("data") or {}).items()}
-    files = _select(data, reference, mode, "references non-existent secret key")
-    return {path: replace(file, secret=True) for path, file in files.items()}
+    return _select(data, reference, mode, "references non-existent secret key")
 
 
 def _from_config_map(reference: Plain, mode: int, known: Known) -> Mapping[str, VolumeFile]:

@@ -72,10 +72,10 @@ class Exits:
 
 @pytest.mark.parametrize(
     ("policy", "code", "words"),
-    [(FALLBACK_TO_LOGS, 3, "hello from ***\n"), (FALLBACK_TO_LOGS, 0, ""), ("File", 3, "")],
+    [(FALLBACK_TO_LOGS, 3, "hello from hunter2\n"), (FALLBACK_TO_LOGS, 0, ""), ("File", 3, "")],
 )
 async def test_a_program_that_ends_is_reported_with_its_code_and_last_words(policy: str, code: int, words: str) -> None:
-    """The words go into the pod's status if the pod says so, and secrets are taken out of them."""
+    """The words go into the pod's status if the pod says so, as they are."""
     async with programs() as runtime:
         exits = Exits(runtime)
         runtime.open_sandbox("uid-1")
@@ -149,7 +149,7 @@ async def test_probes_run_in_the_containers_folder_and_environment() -> None:
         await runtime.start(shell("sleep 600", secrets=frozenset({"hello"})))
         script = 'echo "$GREETING $PWD"; exit 1'
         result = await runtime.probe(ID, Exec(("/bin/sh", "-c", script)), timeout_s=60)
-        assert result == ProbeResult(ok=False, output=f"*** {runtime.folder}/uid-1/main")
+        assert result == ProbeResult(ok=False, output=f"hello {runtime.folder}/uid-1/main")
         assert await runtime.probe(ID, Exec(("true",)), timeout_s=60) == ProbeResult(ok=True)
         with pytest.raises(ContainerRefused, match="no-such-thing is no program to run here"):
             await runtime.probe(ID, Exec(("no-such-thing",)), timeout_s=60)

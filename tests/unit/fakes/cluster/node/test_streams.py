@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ctrlkit import clock
 from ctrlkit.errors import ApiError, BadRequest, InternalError
 from ctrlkit.fakes.cluster.node.image_runtime import InProcessRuntime, ProcessRuntime
 from ctrlkit.fakes.cluster.node.programs import AlwaysReady
 from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerSpec
+from ctrlkit.fakes.cluster.node.streams import ContainerLog
 from ctrlkit.fakes.tracker.runtime import LogOptions, PodRef, Streams
 from tests.support.any_command import ANY_COMMAND
 from tests.support.processes import HAS_PIDFD
@@ -61,7 +64,7 @@ async def test_the_log_of_a_program_in_this_process_is_what_it_writes() -> None:
         runtime.open_sandbox("uid-1")
         await runtime.start(spec(secrets=frozenset({"hunter2"})))
         program.log.write("one\ntwo\nbob:hunter2")
-        assert await whole(await runtime.logs(POD, "main", LogOptions(tail_lines=2))) == b"two\nbob:***\n"
+        assert await whole(await runtime.logs(POD, "main", LogOptions(tail_lines=2))) == b"two\nbob:hunter2\n"
         assert await whole(await runtime.logs(POD, "main", LogOptions(limit_bytes=5))) == b"one\nt"
         assert (
             (await whole(await runtime.logs(POD, "main", LogOptions(timestamps=True))))
@@ -86,6 +89,15 @@ async def test_the_log_of_a_program_in_this_process_is_what_it_writes() -> None:
         assert attached.value.message == f"{refused}main not found in pod {POD.name}_{POD.namespace}"
 
 
+@given(st.text(alphabet="a*\r\n\f\u2028é", max_size=12))
+@settings(max_examples=12)
+def test_for_any_text_a_log_keeps_every_letter(text: str) -> None:
+    """Only a newline ends a line, and a last line gets one."""
+    log = ContainerLog()
+    log.write(text)
+    assert b"".join(line.text for line in log.lines).decode() == text + "\n" * bool(text and text[-1] != "\n")
+
+
 @needs_pidfd
 @pytest.mark.real_time
 async def test_the_log_of_a_process_is_what_it_wrote() -> None:
@@ -94,10 +106,10 @@ async def test_the_log_of_a_process_is_what_it_wrote() -> None:
         runtime.open_sandbox("uid-1")
         for word in ("first", "second"):
             await runtime.start(spec("/bin/sh", "-c", f"echo {word} hunter2", secrets=frozenset({"hunter2"})))
-            assert await whole(await runtime.logs(POD, "main", LogOptions(follow=True))) == f"{word} ***\n".encode()
-        assert await whole(await runtime.logs(POD, "main", LogOptions(previous=True))) == b"first ***\n"
+            assert await whole(await runtime.logs(POD, "main", LogOptions(follow=True))) == f"{word} hunter2\n".encode()
+        assert await whole(await runtime.logs(POD, "main", LogOptions(previous=True))) == b"first hunter2\n"
         timed = (await whole(await runtime.logs(POD, "main", LogOptions(timestamps=True)))).decode()
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z second \*\*\*\n", timed)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z second hunter2\n", timed)
         later = LogOptions(since=clock.now() + timedelta(hours=1))
         assert await whole(await runtime.logs(POD, "main", later)) == b""
 

@@ -26,7 +26,7 @@ from ctrlkit.fakes.cluster.node.volumes.trees import MemoryTree
 from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import MergePatch, ObjectKey, Record, Unstructured
-from ctrlkit.model.kinds import CONFIG_MAPS, PODS, SECRETS
+from ctrlkit.model.kinds import CONFIG_MAPS, PODS
 
 TRIES = [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 63.5, 127.5, 249.5, 371.5, 493.5]
 MEMBER = Member(Node("n1"), "127.0.0.1")
@@ -194,23 +194,5 @@ def test_a_volume_that_an_ephemeral_container_mounts_is_mounted_when_it_comes() 
         scene.put("late", key="1")
         assert await scene.until(clock.monotonic() + 0.5)
         assert scene.read("late", "key") == "1"
-
-    play(act)
-
-
-def test_the_words_of_mounted_secrets_are_known_as_such() -> None:
-    """All of a file, and its longer lines; those of files that are no text are not looked for."""
-
-    async def act() -> None:
-        scene = Scene(key={"secret": {"secretName": "tls"}})
-        lines = "-----BEGIN KEY-----\nc2VjcmV0IHdvcmRz\n}\n"
-        body = {"metadata": {"name": "tls", "namespace": "default"}, "stringData": {"key": lines}}
-        scene.tracker.create(SECRETS, body)
-        assert await scene.until(clock.monotonic())
-        found = scene.volumes.secrets_of(scene.pod.metadata.uid, ["key"])
-        assert found == {lines.strip(), "-----BEGIN KEY-----", "c2VjcmV0IHdvcmRz"}
-        assert scene.volumes.is_read_only(scene.pod.metadata.uid, "key")
-        scene.volumes.forget(scene.pod.metadata.uid)
-        assert scene.volumes.secrets_of(scene.pod.metadata.uid, ["key"]) == frozenset()
 
     play(act)
