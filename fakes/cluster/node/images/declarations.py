@@ -16,8 +16,24 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import EllipsisType
+from typing import Any
 
 from ctrlkit.fakes.cluster.node.images.programs import Place, Program, listed, refused, shown
+from ctrlkit.fakes.cluster.node.images.values import (
+    Read,
+    by_name,
+    check_fields,
+    flag,
+    function,
+    misread,
+    number,
+    one_of,
+    optional,
+    probe_answer,
+    seconds,
+    several,
+    text,
+)
 from ctrlkit.fakes.cluster.node.programs import InProcessProgram
 from ctrlkit.fakes.cluster.node.runtime import ContainerRefused, ContainerSpec, ProbeAction, ProbeResult
 from ctrlkit.fakes.files import write_private
@@ -77,6 +93,8 @@ class Pull:
 
     def __post_init__(self) -> None:
         """Check what it says."""
+        check_fields(self, {"takes_s": seconds, "error": text, "failures": optional(number), "preloaded": flag})
+        check_fields(self, {"size_bytes": optional(number)})
         _require_seconds(self, "takes_s")
         is_count = self.failures is None or 0 <= self.failures <= _COUNT_MAX
         _require("failures", self.failures, "how many pulls fail", holds=is_count)
@@ -107,6 +125,7 @@ class Exits:
 
     def __post_init__(self) -> None:
         """Check what it says."""
+        check_fields(self, {"code": number, "after_s": seconds, "signal": number, "reason": text, "message": text})
         _require_seconds(self, "after_s")
         _require("signal", self.signal, "a signal, as signal.SIGSEGV", holds=0 <= self.signal <= 64)
         _require_exit_code("code", self.code)
@@ -137,6 +156,7 @@ class Line:
 
     def __post_init__(self) -> None:
         """Check what it says."""
+        check_fields(self, {"text": text, "after_s": seconds, "every_s": seconds})
         _require_seconds(self, "after_s", "every_s")
         is_slow = self.every_s == 0 or self.every_s >= REPEATS_MIN_S
         _require("every_s", self.every_s, f"0 for once, or {REPEATS_MIN_S} seconds or more", holds=is_slow)
@@ -153,6 +173,7 @@ class CommandAnswer:
 
     def __post_init__(self) -> None:
         """Check what it says."""
+        check_fields(self, {"output": text, "error": text, "exit_code": number, "takes_s": seconds})
         _require_seconds(self, "takes_s")
         _require_exit_code("exit_code", self.exit_code)
 
@@ -194,9 +215,54 @@ class Reading:
     name: str
     translate: Callable[[str, Place], str]
 
+    def __post_init__(self) -> None:
+        """Check what it says."""
+        check_fields(self, {"name": text, "translate": function})
+
 
 _FOR_PROCESSES = ("entry", "settings", "files", "folders", "mounts", "readings", "environment")
 _FOR_SCRIPTS = ("ready_after_s", "probes", "logs", "exits", "stops", "execs", "shell", "command", "access_log")
+
+
+_exits = one_of(Exits, "Exits(...), as Exits(1, after_s=60)")
+_command_answer = one_of((str, int, CommandAnswer), "what it writes, an exit code, or CommandAnswer(...)")
+
+
+def _read_exits(value: Any, where: str) -> None:
+    """Read how a container ends: always, or by the number of its start."""
+    if not isinstance(value, Mapping):
+        _exits(value, where)
+        return
+    for start, one in value.items():
+        number(start, "the start at which it exits")
+        _exits(one, f"{where}[{start}]")
+
+
+def _read_execs(value: Any, where: str) -> None:
+    """Read answers to commands, or what gives them."""
+    if not callable(value):
+        by_name(_command_answer)(value, where)
+
+
+def _read_probe_answers(value: Any, where: str) -> None:
+    """Read answers one after another, or what gives them."""
+    if callable(value):
+        return
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        several(lambda one, place: one if one is ... else probe_answer(one, place))(value, where)
+        return
+    probe_answer(value, where)
+
+
+def _read_probes(value: Any, where: str) -> None:
+    """Read answers to all probes, or by what they ask."""
+    if not isinstance(value, Mapping):
+        _read_probe_answers(value, where)
+        return
+    for asked, answers in value.items():
+        if not isinstance(asked, str | int) or isinstance(asked, bool):
+            raise misread(asked, f"a key of {where}", "write a path, a port, or the text of a command")
+        _read_probe_answers(answers, f"{where}[{asked!r}]")
 
 
 def _check_programs(programs: Mapping[str, Program], entry: str) -> None:
@@ -222,6 +288,33 @@ def _check_probes(probes: ProbeAnswers | Mapping[str | int, ProbeAnswers]) -> No
             if isinstance(one, int):
                 want = "a status or an exit code, from 0 to 999"
                 _require("an answer to a probe", one, want, holds=0 <= one <= 999)
+
+
+_texts, _texts_by_name = several(text), by_name(text)
+_FIELDS: Mapping[str, Read] = {
+    "pull": one_of(Pull, "Pull(...), as Pull(error='not found')"),
+    "refuses": text,
+    "ports": several(number),
+    "ready_after_s": seconds,
+    "probes": _read_probes,
+    "logs": several(one_of((str, Line), "a text, or Line(...)")),
+    "exits": optional(_read_exits),
+    "stops": optional(_exits),
+    "execs": optional(_read_execs),
+    "shell": flag,
+    "command": _texts,
+    "pages": _texts_by_name,
+    "access_log": text,
+    "make": optional(function),
+    "programs": optional(by_name(one_of(Program, "Program(...)"))),
+    "entry": text,
+    "settings": _texts_by_name,
+    "files": _texts_by_name,
+    "folders": _texts,
+    "mounts": _texts_by_name,
+    "readings": by_name(one_of(Reading, "Reading(...)")),
+    "environment": _texts_by_name,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,6 +374,7 @@ class Image:
 
     def __post_init__(self) -> None:
         """Check what its fields say, and that they go together."""
+        check_fields(self, _FIELDS)
         _require_seconds(self, "ready_after_s")
         for port in self.ports:
             _require_port("one of the ports", port)
@@ -329,13 +423,13 @@ class Image:
         """Write the files and create the folders of a container; `read` returns a file of its volumes, or None."""
         for name in self.folders:
             place.folder.joinpath(name).mkdir(exist_ok=True)
-        for name, text in self.files.items():
-            write_private(place.folder / name, text.format_map(place.settings))
+        for name, template in self.files.items():
+            write_private(place.folder / name, template.format_map(place.settings))
         for path, reading in self.readings.items():
             content = read(path.format_map(place.settings))
             if content is not None:
-                text = reading.translate(content.decode(errors="replace"), place)
-                write_private(place.folder / reading.name, text)
+                translated = reading.translate(content.decode(errors="replace"), place)
+                write_private(place.folder / reading.name, translated)
 
     def _program(self, path: str) -> Program:
         programs = self.programs or {}

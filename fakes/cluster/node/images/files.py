@@ -25,20 +25,18 @@ from ctrlkit.errors import ConfigError
 from ctrlkit.fakes.cluster.node.images.catalog import Catalog
 from ctrlkit.fakes.cluster.node.images.declarations import NEVER_S, SECONDS_MAX, CommandAnswer, Exits, Image, Line, Pull
 from ctrlkit.fakes.cluster.node.images.programs import Program
+from ctrlkit.fakes.cluster.node.images.values import (
+    Misread,
+    Read,
+    displayed,
+    flag,
+    misread,
+    number,
+    probe_answer,
+    several,
+    text,
+)
 from ctrlkit.fakes.manifests import read_documents
-
-Read = Callable[[Any, str], Any]
-"""Reads a value; the text names the field. Errors: _Misread."""
-
-_SHOWN_MAX = 60
-
-
-class _Misread(Exception):
-    """A field that says something else than it may: its name, the fact and what to write."""
-
-    def __init__(self, where: str, fact: str, instead: str) -> None:
-        super().__init__(where, fact, instead)
-        self.where, self.fact, self.instead = where, fact, instead
 
 
 def read_images(path: str | os.PathLike[str]) -> Catalog:
@@ -51,13 +49,13 @@ def read_images(path: str | os.PathLike[str]) -> Catalog:
     images = Catalog()
     for document in read_documents(path, what="images"):
         if not isinstance(document, dict):
-            fact = f"it is {_shown(document)}"
+            fact = f"it is {displayed(document)}"
             raise ConfigError(f"read the images {path}: {fact}; write a mapping of names to declarations")
         for name, given in document.items():
             what = f"read the images {path}: image {name}"
             try:
                 images[str(name)] = _image(given, "")
-            except _Misread as wrong:
+            except Misread as wrong:
                 field = f", field {wrong.where}" if wrong.where else ""
                 raise ConfigError(f"{what}{field}: {wrong.fact}; {wrong.instead}") from None
             except ValueError as error:
@@ -68,47 +66,16 @@ def read_images(path: str | os.PathLike[str]) -> Catalog:
 # ---- plain values ----------------------------------------------------------------------------------------------------
 
 
-def _shown(value: Any) -> str:
-    """Show a value of a file, cut off where it is long."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        return "nested too deep"
-    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
-
-
-def _wrong(value: Any, where: str, instead: str) -> _Misread:
-    return _Misread(where, f"it is {_shown(value)}", instead)
-
-
-def _text(value: Any, where: str) -> str:
-    if isinstance(value, str):
-        return value
-    raise _wrong(value, where, "write a text, in quotation marks where it looks like something else")
-
-
-def _flag(value: Any, where: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise _wrong(value, where, "write true or false")
-
-
-def _number(value: Any, where: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise _wrong(value, where, "write a whole number")
-
-
 def _count(value: Any, where: str) -> int:
-    if _number(value, where) >= 0:
+    if number(value, where) >= 0:
         return int(value)
-    raise _wrong(value, where, "write 0 or more")
+    raise misread(value, where, "write 0 or more")
 
 
 def _port(value: Any, where: str) -> int:
-    if 0 < _number(value, where) < 65536:
+    if 0 < number(value, where) < 65536:
         return int(value)
-    raise _wrong(value, where, "write a port, from 1 to 65535")
+    raise misread(value, where, "write a port, from 1 to 65535")
 
 
 def _seconds(value: Any, where: str) -> float:
@@ -117,21 +84,10 @@ def _seconds(value: Any, where: str) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and (0 <= value <= SECONDS_MAX or value == NEVER_S):
         return float(value)
-    raise _wrong(value, where, f"write a number of seconds, from 0 to {SECONDS_MAX:.0f}, or never")
+    raise misread(value, where, f"write a number of seconds, from 0 to {SECONDS_MAX:.0f}, or never")
 
 
 # ---- several values --------------------------------------------------------------------------------------------------
-
-
-def _several(read: Read) -> Read:
-    """Read a list, as a tuple."""
-
-    def several(value: Any, where: str) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise _wrong(value, where, "write a list")
-        return tuple(read(item, f"{where}[{i}]") for i, item in enumerate(value))
-
-    return several
 
 
 def _by_name(read: Read) -> Read:
@@ -139,7 +95,7 @@ def _by_name(read: Read) -> Read:
 
     def by_name(value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise _wrong(value, where, "write a mapping")
+            raise misread(value, where, "write a mapping")
         return {str(key): read(item, f"{where}.{key}") for key, item in value.items()}
 
     return by_name
@@ -150,17 +106,17 @@ def _object(make: Callable[..., Any], fields: Mapping[str, Read]) -> Read:
 
     def of_fields(value: Any, where: str) -> Any:
         if not isinstance(value, dict):
-            raise _wrong(value, where, f"write a mapping, with some of {', '.join(fields)}")
+            raise misread(value, where, f"write a mapping, with some of {', '.join(fields)}")
         given = {}
         for name, item in value.items():
             path = f"{where}.{name}" if where else str(name)
             if name not in fields:
-                raise _Misread(path, "there is no such field", f"those are: {', '.join(fields)}")
+                raise Misread(path, "there is no such field", f"those are: {', '.join(fields)}")
             given[name] = fields[name](item, path)
         try:
             return make(**given)
         except TypeError:
-            raise _Misread(where, f"it has {', '.join(given) or 'nothing'} alone", "say the others too") from None
+            raise Misread(where, f"it has {', '.join(given) or 'nothing'} alone", "say the others too") from None
 
     return of_fields
 
@@ -184,9 +140,9 @@ _EXITS_FIELDS: Mapping[str, Read] = {
     "code": _count,
     "after_s": _seconds,
     "signal": _count,
-    "oom": _flag,
-    "reason": _text,
-    "message": _text,
+    "oom": flag,
+    "reason": text,
+    "message": text,
 }
 _one_exit = _object(_made_exits, _EXITS_FIELDS)
 
@@ -199,17 +155,11 @@ def _exits(value: Any, where: str) -> Exits | dict[int, Exits]:
     return one
 
 
-def _probe_answer(value: Any, where: str) -> bool | int | str:
-    if isinstance(value, bool | int | str):
-        return value
-    raise _wrong(value, where, "write true, false, an HTTP status or exit code, or what a failed probe says")
-
-
 def _probe_answers(value: Any, where: str) -> Any:
     if not isinstance(value, list):
-        return _probe_answer(value, where)
+        return probe_answer(value, where)
     return [
-        ... if item == "..." and i == len(value) - 1 else _probe_answer(item, f"{where}[{i}]")
+        ... if item == "..." and i == len(value) - 1 else probe_answer(item, f"{where}[{i}]")
         for i, item in enumerate(value)
     ]
 
@@ -224,8 +174,8 @@ def _probes(value: Any, where: str) -> Any:
     }
 
 
-_line = _object(Line, {"text": _text, "after_s": _seconds, "every_s": _seconds})
-_answer = _object(CommandAnswer, {"output": _text, "error": _text, "exit_code": _count, "takes_s": _seconds})
+_line = _object(Line, {"text": text, "after_s": _seconds, "every_s": _seconds})
+_answer = _object(CommandAnswer, {"output": text, "error": text, "exit_code": _count, "takes_s": _seconds})
 
 
 def _exec_answer(value: Any, where: str) -> str | int | CommandAnswer:
@@ -242,41 +192,41 @@ _image = _object(
             Pull,
             {
                 "takes_s": _seconds,
-                "error": _text,
+                "error": text,
                 "failures": _count,
-                "preloaded": _flag,
+                "preloaded": flag,
                 "size_bytes": _count,
             },
         ),
-        "refuses": _text,
-        "ports": _several(_port),
+        "refuses": text,
+        "ports": several(_port),
         "ready_after_s": _seconds,
         "probes": _probes,
-        "logs": _several(lambda value, where: value if isinstance(value, str) else _line(value, where)),
+        "logs": several(lambda value, where: value if isinstance(value, str) else _line(value, where)),
         "exits": _exits,
         "stops": _one_exit,
         "execs": _by_name(_exec_answer),
-        "shell": _flag,
-        "command": _several(_text),
-        "pages": _by_name(_text),
-        "access_log": _text,
+        "shell": flag,
+        "command": several(text),
+        "pages": _by_name(text),
+        "access_log": text,
         "programs": _by_name(
             _object(
                 Program,
                 {
-                    "argv": _several(_text),
-                    "own": _several(_text),
-                    "flags": _by_name(_text),
-                    "paths": _by_name(_text),
-                    "commands": _by_name(_text),
+                    "argv": several(text),
+                    "own": several(text),
+                    "flags": _by_name(text),
+                    "paths": _by_name(text),
+                    "commands": _by_name(text),
                 },
             )
         ),
-        "entry": _text,
-        "settings": _by_name(_text),
-        "files": _by_name(_text),
-        "folders": _several(_text),
-        "mounts": _by_name(_text),
-        "environment": _by_name(_text),
+        "entry": text,
+        "settings": _by_name(text),
+        "files": _by_name(text),
+        "folders": several(text),
+        "mounts": _by_name(text),
+        "environment": _by_name(text),
     },
 )

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ctrlkit.fakes.cluster.node.images.values import by_name, check_fields, flag, several, text
 from ctrlkit.fakes.cluster.node.runtime import ContainerRefused
 
 _SHOWN_MAX = 64
@@ -64,6 +65,12 @@ class Program:
     paths: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
     forks: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what it says."""
+        texts, texts_by_name = several(text), by_name(text)
+        check_fields(self, {"argv": texts, "own": texts, "where_absent": by_name(texts), "forks": flag})
+        check_fields(self, dict.fromkeys(("flags", "ignored", "paths", "commands"), texts_by_name))
 
     def command_line(self, arguments: Sequence[str], place: Place) -> tuple[str, ...]:
         """Return the command line to run for the arguments of a pod."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from ctrlkit.fakes.cluster.node.images import OTHERS, Catalog, Exits, Image, Line, Program, Pull
+from ctrlkit.fakes.cluster.node.images import OTHERS, Catalog, CommandAnswer, Exits, Image, Line, Program, Pull
+from ctrlkit.fakes.cluster.node.images.declarations import Reading
 from ctrlkit.fakes.cluster.node.programs import AlwaysReady
 
 DIGEST = "sha256:" + "a" * 64
@@ -78,7 +80,7 @@ def test_a_function_stands_for_an_image_that_it_makes() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
+    "given",
     [
         {"programs": {}, "exits": Exits()},
         {"programs": {}, "probes": False},
@@ -87,10 +89,10 @@ def test_a_function_stands_for_an_image_that_it_makes() -> None:
         {"make": lambda address, spec: AlwaysReady(), "programs": {}},
     ],
 )
-def test_fields_that_do_not_go_together_are_refused(fields: dict[str, Any]) -> None:
+def test_fields_that_do_not_go_together_are_refused(given: dict[str, Any]) -> None:
     """A process is no script, and a script no process."""
     with pytest.raises(ValueError, match=r"declare an image: [a-z, ]+ cannot be said here; choose"):
-        Image(**fields)
+        Image(**given)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,96 @@ def test_what_can_mean_nothing_is_refused(declare: Callable[[], object], said: s
     """Where it is written, not when a container starts."""
     with pytest.raises(ValueError, match=re.escape(f"declare an image: {said}")):
         declare()
+
+
+def _said(what: str, value: object, want: str) -> str:
+    return f"declare an image: {what}: it is {value!r}; write {want}"
+
+
+_WHOLE, _TEXT, _LIST, _MAPPING = "a whole number", "a text, in quotation marks", "a list", "a mapping"
+_EXITS, _SECONDS = "Exits(...), as Exits(1, after_s=60)", "a number of seconds"
+WRONG_VALUES: list[tuple[type, str, Any, tuple[str, object, str]]] = [
+    (Image, "pull", "not found", ("pull", "not found", "Pull(...), as Pull(error='not found')")),
+    (Image, "refuses", True, ("refuses", True, _TEXT)),
+    (Image, "ports", 8080, ("ports", 8080, _LIST)),
+    (Image, "ports", ["http"], ("ports[0]", "http", _WHOLE)),
+    (Image, "ready_after_s", "20s", ("ready_after_s", "20s", _SECONDS)),
+    (Image, "probes", None, ("probes", None, "true, false, an HTTP status or exit code")),
+    (Image, "probes", {"/ready": None}, ("probes['/ready']", None, "true, false, an HTTP status or exit code")),
+    (Image, "probes", {"/ready": [True, None]}, ("probes['/ready'][1]", None, "true, false, an HTTP status")),
+    (Image, "probes", {None: True}, ("a key of probes", None, "a path, a port, or the text of a command")),
+    (Image, "logs", "hello", ("logs", "hello", _LIST)),
+    (Image, "logs", [1], ("logs[0]", 1, "a text, or Line(...)")),
+    (Image, "exits", 1, ("exits", 1, _EXITS)),
+    (Image, "exits", {1: 1}, ("exits[1]", 1, _EXITS)),
+    (Image, "exits", {"1": Exits(1)}, ("the start at which it exits", "1", _WHOLE)),
+    (Image, "stops", 5, ("stops", 5, _EXITS)),
+    (Image, "execs", "ls", ("execs", "ls", _MAPPING)),
+    (Image, "execs", {"ls": None}, ("execs['ls']", None, "what it writes, an exit code, or CommandAnswer(...)")),
+    (Image, "execs", {"ls": True}, ("execs['ls']", True, "what it writes, an exit code, or CommandAnswer(...)")),
+    (Image, "execs", {1: "a"}, ("a key of execs", 1, _TEXT)),
+    (Image, "shell", 1, ("shell", 1, "true or false")),
+    (Image, "command", "sh -c x", ("command", "sh -c x", _LIST)),
+    (Image, "pages", ["/"], ("pages", ["/"], _MAPPING)),
+    (Image, "access_log", None, ("access_log", None, _TEXT)),
+    (Image, "make", "web", ("make", "web", "a function")),
+    (Image, "programs", {"/x": "/bin/x"}, ("programs['/x']", "/bin/x", "Program(...)")),
+    (Image, "entry", None, ("entry", None, _TEXT)),
+    (Image, "settings", {"A": 1}, ("settings['A']", 1, _TEXT)),
+    (Image, "files", {"a": b"x"}, ("files['a']", b"x", _TEXT)),
+    (Image, "folders", "data", ("folders", "data", _LIST)),
+    (Image, "mounts", "data", ("mounts", "data", _MAPPING)),
+    (Image, "readings", {"a": "b"}, ("readings['a']", "b", "Reading(...)")),
+    (Image, "environment", {"A": 1}, ("environment['A']", 1, _TEXT)),
+    (Pull, "takes_s", "1m", ("takes_s", "1m", _SECONDS)),
+    (Pull, "error", True, ("error", True, _TEXT)),
+    (Pull, "failures", "2", ("failures", "2", _WHOLE)),
+    (Pull, "preloaded", "yes", ("preloaded", "yes", "true or false")),
+    (Pull, "size_bytes", "1Mi", ("size_bytes", "1Mi", _WHOLE)),
+    (Exits, "code", "1", ("code", "1", _WHOLE)),
+    (Exits, "after_s", "20s", ("after_s", "20s", _SECONDS)),
+    (Exits, "signal", "SIGTERM", ("signal", "SIGTERM", _WHOLE)),
+    (Exits, "reason", 1, ("reason", 1, _TEXT)),
+    (Exits, "message", 1, ("message", 1, _TEXT)),
+    (Line, "text", 1, ("text", 1, _TEXT)),
+    (Line, "after_s", None, ("after_s", None, _SECONDS)),
+    (Line, "every_s", "1m", ("every_s", "1m", _SECONDS)),
+    (CommandAnswer, "output", b"x", ("output", b"x", _TEXT)),
+    (CommandAnswer, "error", 1, ("error", 1, _TEXT)),
+    (CommandAnswer, "exit_code", "1", ("exit_code", "1", _WHOLE)),
+    (CommandAnswer, "takes_s", "1s", ("takes_s", "1s", _SECONDS)),
+    (Program, "argv", "/bin/x", ("argv", "/bin/x", _LIST)),
+    (Program, "own", [1], ("own[0]", 1, _TEXT)),
+    (Program, "where_absent", {"-a": "-b"}, ("where_absent['-a']", "-b", _LIST)),
+    (Program, "flags", ["-a"], ("flags", ["-a"], _MAPPING)),
+    (Program, "ignored", {"-a": 1}, ("ignored['-a']", 1, _TEXT)),
+    (Program, "paths", {"/a": 1}, ("paths['/a']", 1, _TEXT)),
+    (Program, "commands", {"a": None}, ("commands['a']", None, _TEXT)),
+    (Program, "forks", 1, ("forks", 1, "true or false")),
+    (Reading, "name", 1, ("name", 1, _TEXT)),
+    (Reading, "translate", "x", ("translate", "x", "a function")),
+]
+_NEEDED: dict[type, dict[str, Any]] = {
+    Line: {"text": "x"},
+    Program: {"argv": ("x",)},
+    Reading: {"name": "x", "translate": lambda text, place: text},
+}
+
+
+@pytest.mark.parametrize(("declared", "name", "value", "said"), WRONG_VALUES)
+def test_a_value_that_a_field_cannot_hold_is_refused(
+    declared: type, name: str, value: Any, said: tuple[str, object, str]
+) -> None:
+    """Where it is made, with the field, what it is and what to write, as in a file."""
+    with pytest.raises(ValueError, match=re.escape(_said(*said))):
+        declared(**{**_NEEDED.get(declared, {}), name: value})
+
+
+def test_every_field_refuses_what_it_cannot_hold() -> None:
+    """The test above has each one of each class."""
+    tried = {(declared, name) for declared, name, _, _ in WRONG_VALUES}
+    kinds: tuple[Any, ...] = (Image, Pull, Exits, Line, CommandAnswer, Program, Reading)
+    assert tried == {(kind, one.name) for kind in kinds for one in fields(kind)}
 
 
 def test_what_all_ways_have_in_common_goes_with_each() -> None:
