@@ -18,7 +18,7 @@ from ctrlkit.model import AnyResource, MergePatch, ObjectMeta, Unstructured, set
 from ctrlkit.model.conditions import Condition, read_conditions
 from ctrlkit.model.meta import meta_of
 from ctrlkit.model.pydantic_models import is_model, model_fields
-from ctrlkit.model.values import same
+from ctrlkit.model.values import has_fields, same
 
 Plain = Mapping[str, Any]
 
@@ -34,23 +34,49 @@ async def set_status(client: Client, resource: AnyResource, thing: object, wante
             that it leaves out, because it has its default, is removed. A dict says the fields that it has. Each field
             is replaced whole, but for `conditions`: those of other types stay, a transition time moves only with the
             status of its condition, and `observedGeneration` is the generation of `thing` where none is given. Fields
-            that `thing` shows as wanted are not sent; where none is left, nothing is.
+            that `thing` shows as wanted are not sent; where none is left, nothing is. A typed `thing` shows a field
+            that is not stored as its default. So where its status is all defaults, and something differs, the whole
+            status is sent, zeros included; only empty texts, lists and maps stay out.
     Errors  The client's; TypeError for a `wanted` that has no fields.
     """
     plain = to_plain(thing)
-    return await patch_status(client, resource, meta_of(plain), plain.get("status") or {}, wanted)
+    have = plain.get("status") or {}
+    return await patch_status(client, resource, meta_of(plain), have, wanted, is_bare=is_bare(thing, have))
 
 
 async def patch_status(
-    client: Client, resource: AnyResource, meta: ObjectMeta, have: Plain, wanted: object
+    client: Client, resource: AnyResource, meta: ObjectMeta, have: Plain, wanted: object, *, is_bare: bool = False
 ) -> dict[str, Any]:
-    """As set_status, of an object of which the metadata and the status are given."""
+    """As set_status, of an object of which the metadata, the status and whether that may be none are given."""
     patch = status_patch(have, wanted, generation=meta.generation)
     if not patch:
         return dict(have)
+    if is_bare:
+        whole = status_patch({}, wanted, generation=meta.generation)
+        patch |= {name: value for name, value in whole.items() if not _is_empty(value)}
     fields = MergePatch({"status": patch})
     answer = await client.patch(resource.of(Unstructured), meta.key, fields, subresource="status")
     return dict(answer.get("status") or {})
+
+
+def is_bare(thing: object, have: Plain) -> bool:
+    """
+    Whether an object may have no status: the one that it shows, `have`, is what its type makes of nothing.
+
+    >>> class Status(msgspec.Struct):
+    ...     ready: int = 0
+    >>> class Site(msgspec.Struct):
+    ...     status: Status
+    >>> [is_bare(Site(Status(ready)), {"ready": ready}) for ready in (0, 1)]
+    [True, False]
+    """
+    status: Any = getattr(thing, "status", None) if have else None
+    if not has_fields(status):
+        return False
+    try:
+        return same(have, to_plain(status.__class__()))
+    except (TypeError, ValueError):  # it has a field without a default, which is stored then
+        return False
 
 
 def status_patch(have: Plain, wanted: object, *, generation: int = 0) -> dict[str, Any]:
@@ -102,3 +128,8 @@ def _replacing(have: Any, wanted: Any) -> Any:
         return wanted
     changed = {name: _replacing(have.get(name), value) for name, value in wanted.items()}
     return changed | {name: None for name in have if name not in wanted}
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a value reads as an absent field does; 0 and False say something."""
+    return value is None or (isinstance(value, str | Mapping | Sequence) and not value)
