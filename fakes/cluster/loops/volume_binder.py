@@ -72,6 +72,7 @@ class VolumeBinder:
     bindings: dict[str, Binding] = field(default_factory=dict)
     _claims: Informer[Unstructured] | None = None
     _promised: dict[str, str] = field(default_factory=dict)
+    _chosen: dict[ObjectKey, Unstructured] = field(default_factory=dict)
 
     async def needs(self, pod: PodFacts, others: Callable[[], Iterable[PodFacts]]) -> VolumeNeeds | Refused | None:
         """Return what the volumes of a pod mean for each node."""
@@ -100,8 +101,15 @@ class VolumeBinder:
     # ---- what there is -----------------------------------------------------------------------------------------------
 
     def claim(self, key: ObjectKey) -> Unstructured | None:
-        """As Storage.claim."""
-        return self._claims.lister.find(key) if self._claims is not None else None
+        """As Storage.claim: one for which a node was just chosen is as it was written, until the cache shows that."""
+        found = self._claims.lister.find(key) if self._claims is not None else None
+        chosen = self._chosen.get(key)
+        if chosen is None:
+            return found
+        if found is not None and is_newer(chosen.metadata.resource_version, found.metadata.resource_version):
+            return chosen
+        del self._chosen[key]
+        return found
 
     def volume(self, name: str) -> Unstructured | None:
         """As Storage.volume."""
@@ -136,6 +144,7 @@ class VolumeBinder:
             notes = MergePatch({"metadata": {"annotations": {SELECTED_NODE: node}}})
             claim = await self.client.patch(PERSISTENT_VOLUME_CLAIMS, key, notes)
             binding.versions[key] = claim.metadata.resource_version
+            self._chosen[key] = claim
 
     def drop(self, uid: str) -> None:
         """Forget a pod that has gone."""

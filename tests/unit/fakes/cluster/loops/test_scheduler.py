@@ -252,6 +252,37 @@ async def test_a_volume_that_cannot_be_made_lets_the_pod_be_placed_anew() -> Non
         assert told(world, "a", "SchedulerError") == f"{problem}context deadline exceeded"
 
 
+async def test_pods_that_share_a_claim_come_to_the_node_that_was_chosen_for_the_first() -> None:
+    """Though the cache does not show yet which it is."""
+    async with World() as world:
+        world.manage(scheduler)
+        world.seed(a_node("n1"), a_node("n2"))
+        late = {
+            "metadata": {"name": "late"},
+            "provisioner": "example.com/x",
+            "volumeBindingMode": "WaitForFirstConsumer",
+        }
+        world.tracker.create(STORAGE_CLASSES, late)
+        spec = {
+            "storageClassName": "late",
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1"}},
+        }
+        claim = {"metadata": {"name": "data", "namespace": "default"}, "spec": spec}
+        world.tracker.create(PERSISTENT_VOLUME_CLAIMS, claim)
+        volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+        for name in ("a", "b", "c"):
+            world.tracker.create(PODS, a_pod(name, volumes=volumes))
+        await world.settle()
+        found = world.tracker.get(PERSISTENT_VOLUME_CLAIMS, "default/data")
+        node = (found.metadata.annotations or {})["volume.kubernetes.io/selected-node"]
+        done = {"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}, "spec": {"volumeName": "v"}}
+        world.tracker.patch(PERSISTENT_VOLUME_CLAIMS, "default/data", MergePatch(done))
+        await world.settle()
+        assert places(world) == dict.fromkeys("abc", node)
+        assert events(world, "FailedScheduling") == []
+
+
 async def test_a_pod_that_somebody_else_has_bound_counts_where_it_is() -> None:
     """A Binding that comes too late is refused; the place that it was for is free."""
 
