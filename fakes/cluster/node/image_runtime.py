@@ -229,7 +229,8 @@ class ImageRuntime:
         if isinstance(program, Exits):
             program = Image(exits=program)
         if program is None or isinstance(program, Image):
-            program = ScriptedProgram(program, spec, sandbox.address, start=start)
+            usage = self.images.usage(spec.image) if program is image else None
+            program = ScriptedProgram(program, spec, sandbox.address, start=start, usage=usage)
         before = sandbox.containers.get(name)
         sandbox.starts[name] = start
         sandbox.containers[name] = InProcessContainer(

@@ -99,6 +99,8 @@ class ContainerSpec:
     tty: bool = False
     termination_message_path: str = TERMINATION_LOG
     termination_message_policy: str = "File"
+    probes: tuple[ProbeAction, ...] = ()
+    hooks: tuple[tuple[str, ...], ...] = ()
     files: ContainerFiles = field(default_factory=own_files, repr=False, compare=False)
 
     def __repr__(self) -> str:

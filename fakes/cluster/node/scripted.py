@@ -22,6 +22,7 @@ from ctrlkit.fakes.cluster.node.images.declarations import (
     ProbeAnswer,
     ProbeAnswers,
 )
+from ctrlkit.fakes.cluster.node.images.usage import Usage, command_keys, probe_keys
 from ctrlkit.fakes.cluster.node.probe_texts import grpc_answer, http_answer, refused
 from ctrlkit.fakes.cluster.node.programs import AlwaysReady
 from ctrlkit.fakes.cluster.node.runtime import (
@@ -66,7 +67,9 @@ class ScriptedProgram(AlwaysReady):
     `exit()`, `ready` and `log` are for tests, as with every program of this kind.
     """
 
-    def __init__(self, image: Image | None, spec: ContainerSpec, address: str, *, start: int = 1) -> None:
+    def __init__(
+        self, image: Image | None, spec: ContainerSpec, address: str, *, start: int = 1, usage: Usage | None = None
+    ) -> None:
         super().__init__()
         self.ended: Exits | None = None
         self._is_declared = image is not None
@@ -84,6 +87,12 @@ class ScriptedProgram(AlwaysReady):
         if self._access_log:
             spec.files.write(self._access_log, b"", append=True)
         self._asked: dict[object, int] = {}
+        self._usage = usage
+        if usage is not None:
+            for action in spec.probes:
+                usage.note_probe(action)
+            for command in spec.hooks:
+                usage.note_command(command)
 
     async def run(self) -> int:
         """Do what the image declares until it ends by itself, by `exit()` or because it is asked to."""
@@ -231,7 +240,7 @@ class ScriptedProgram(AlwaysReady):
         if not isinstance(declared, Mapping):
             is_silent = declared is True and isinstance(action, Exec)
             return action, None if is_silent else declared
-        for key in _keys(action):
+        for key in probe_keys(action):
             if key in declared:
                 return key, declared[key]
         return action, None if isinstance(action, Exec) else True
@@ -282,6 +291,8 @@ class ScriptedProgram(AlwaysReady):
 
     async def _answer(self, command: tuple[str, ...]) -> CommandAnswer | None:
         execs = self._image.execs
+        if self._usage is not None:
+            self._usage.note_command(command)
         if execs is None:
             return None
         given: ExecAnswer | None = await _value(execs(command) if callable(execs) else _declared_for(execs, command))
@@ -333,16 +344,6 @@ def _answer_at(answers: ProbeAnswer | Sequence[ProbeAnswer | object], count: int
     return cast("ProbeAnswer", turns[place])
 
 
-def _keys(action: ProbeAction) -> tuple[str | int, ...]:
-    """What answers to a probe may be declared for, the most exact first."""
-    match action:
-        case Exec(command):
-            return " ".join(command), *command[:1]
-        case HttpGet(port, path):
-            return path, port
-    return (action.port,)
-
-
 def _result(action: ProbeAction, answer: ProbeAnswer, address: str) -> ProbeResult:
     """Return what an answer means for a probe."""
     if isinstance(answer, str):
@@ -371,12 +372,7 @@ def _declared_for(execs: Mapping[str, ExecAnswer], command: tuple[str, ...]) -> 
     >>> _declared_for({"cli info": "1", "cli": 3}, ("/usr/bin/cli", "info")), _declared_for({"cli": 3}, ("cli", "x"))
     ('1', 3)
     """
-    for words in (command, (command[0].rpartition("/")[2], *command[1:])):
-        for count in range(len(words), 0, -1):
-            found = execs.get(" ".join(words[:count]))
-            if found is not None:
-                return found
-    return None
+    return next((execs[key] for key in command_keys(command) if key in execs), None)
 
 
 def _no_program(command: Sequence[str]) -> str:

@@ -18,14 +18,39 @@ from ctrlkit.fakes.cluster.node.environment import (
     references,
 )
 from ctrlkit.fakes.cluster.node.fleet import Member
+from ctrlkit.fakes.cluster.node.hooks import read_hook
 from ctrlkit.fakes.cluster.node.pod_fields import Around
-from ctrlkit.fakes.cluster.node.runtime import TERMINATION_LOG, ContainerId, ContainerRefused, ContainerSpec, Mount
+from ctrlkit.fakes.cluster.node.probes import Impossible, read_probes
+from ctrlkit.fakes.cluster.node.runtime import (
+    TERMINATION_LOG,
+    ContainerId,
+    ContainerRefused,
+    ContainerSpec,
+    Exec,
+    Mount,
+    ProbeAction,
+)
 from ctrlkit.fakes.cluster.node.service_variables import service_variables
 from ctrlkit.fakes.cluster.node.volumes.mounting import RESOURCES, PodVolumes
 from ctrlkit.model import ObjectKey, Unstructured
 
 _API = ObjectKey("default", "kubernetes")
 _HOSTNAME_MAX = 63
+
+
+def _probed(container: Mapping[str, Any]) -> Iterator[ProbeAction]:
+    """Yield what the probes of a container ask."""
+    for probe in read_probes(container).values():
+        if not isinstance(probe.action, Impossible):
+            yield probe.action
+
+
+def _hooked(container: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield the commands of the hooks of a container."""
+    for moment in ("postStart", "preStop"):
+        hook = read_hook(container, moment)
+        if isinstance(hook, Exec):
+            yield hook.command
 
 
 @dataclass(slots=True)
@@ -63,6 +88,8 @@ class SpecMaker:
             tty=bool(container.get("tty")),
             termination_message_path=container.get("terminationMessagePath") or TERMINATION_LOG,
             termination_message_policy=container.get("terminationMessagePolicy") or "File",
+            probes=tuple(_probed(container)),
+            hooks=tuple(_hooked(container)),
         )
 
     async def has_secret(self, pod: Unstructured, name: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 
 from ctrlkit.fakes.cluster.node.images.declarations import Image, InProcessProgramFactory
 from ctrlkit.fakes.cluster.node.images.references import ImageReference, InvalidImageName, parse_image
+from ctrlkit.fakes.cluster.node.images.usage import Usage
 from ctrlkit.fakes.cluster.node.runtime import PulledImage
 
 OTHERS = "*"
@@ -41,9 +42,11 @@ class Catalog(MutableMapping[str, Image]):
         self._found: dict[str, Image | None] = {}
         self._met: set[str] = set()
         self._unmet: dict[str, str] = {}
+        self._usages: dict[int, Usage] = {}
         for name, image in (images or {}).items():
             self[name] = image
         self._unmet.clear()
+        self._first = {id(image): image for image in self._images.values()}
 
     def __setitem__(self, name: str, image: Image | InProcessProgramFactory) -> None:
         """Declare an image, for containers that start from now on."""
@@ -87,6 +90,16 @@ class Catalog(MutableMapping[str, Image]):
             self._found[name] = self._images[fitting[0]] if fitting else None
         return self._found[name]
 
+    def usage(self, name: str) -> Usage | None:
+        """Return what the containers of the image that counts are asked for; None if there is none."""
+        image = self.find(name)
+        if image is None:
+            return None
+        if id(image) not in self._usages:  # which keeps the image, and so its id
+            known = next(key for key, one in self._images.items() if one is image)
+            self._usages[id(image)] = Usage(known, image)
+        return self._usages[id(image)]
+
     def unused(self) -> tuple[str, ...]:
         """
         Return the names that were declared one by one, and that no container's image had since.
@@ -96,9 +109,13 @@ class Catalog(MutableMapping[str, Image]):
         return tuple(self._unmet.values())
 
     def tell_unused(self) -> None:
-        """Warn about the names of `unused`, once."""
+        """Warn once about the names of `unused`, and about answers that no container was asked for."""
         unused = self.unused()
         self._unmet.clear()
+        usages, self._usages = self._usages, {}
+        for number, usage in usages.items():
+            for unasked in usage.unasked(may_be_unused=number in self._first):
+                warnings.warn(f"end the images: {unasked}", UnusedImageWarning, stacklevel=2)
         if unused:
             warnings.warn(
                 f"end the images: no container had {', '.join(unused)}; mend the name, or declare what may be unused "

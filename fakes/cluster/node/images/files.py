@@ -47,7 +47,10 @@ def read_images(path: str | os.PathLike[str]) -> Catalog:
     """
     path = Path(path)
     images = Catalog()
-    for document in read_documents(path, what="images"):
+    documents = list(read_documents(path, what="images"))
+    if not any(documents):
+        raise ConfigError(f"read the images {path}: there is none in it; write a mapping of names to declarations")
+    for document in documents:
         if not isinstance(document, dict):
             fact = f"it is {displayed(document)}"
             raise ConfigError(f"read the images {path}: {fact}; write a mapping of names to declarations")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -203,6 +204,48 @@ async def test_a_declared_image_that_no_container_had_is_told_when_the_world_end
     with pytest.warns(UnusedImageWarning, match="no container had wbe, other:3; mend the name") as told:
         await run_with("wbe", "web", "web:2", "other:3", "*")
     assert len(told) == 1
+
+
+PROBED = {"httpGet": {"path": "/ready", "port": 8080}}
+HOOK = {"preStop": {"exec": {"command": ["drain", "now"]}}}
+
+
+async def ask(image: Image, *, late: bool = False) -> None:
+    """A world with a pod that is asked for `/ready`, and `/live` after a minute, and runs `drain now` at its end."""
+    async with World(cluster=ALL, images={} if late else {"web": image}) as world:
+        if late:
+            world.images["web"] = image
+        pod = a_pod("web:2")
+        live = {"httpGet": {"path": "/live", "port": 8080}, "initialDelaySeconds": 60}
+        pod["spec"]["containers"][0] |= {"readinessProbe": PROBED, "livenessProbe": live, "lifecycle": HOOK}
+        await run(world, pod)
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (Image(probes={"/raedy": 503}), "no probe asked web for '/raedy', but for '/live', '/ready'; mend the keys of"),
+        (Image(probes={"/ready": True, 808: False}), "no probe asked web for 808, but for '/ready', '/live'; mend"),
+        (Image(execs={"darin": 1}), "no command asked web for 'darin', but for 'drain now'; mend the keys of execs"),
+    ],
+)
+async def test_a_key_that_no_container_was_asked_for_is_told_when_the_world_ends(image: Image, said: str) -> None:
+    """As a mistyped one is, with what was asked; also of an image of the beginning."""
+    with pytest.warns(UnusedImageWarning, match=re.escape(f"end the images: {said}")):
+        await ask(image)
+
+
+async def test_keys_that_containers_are_or_will_be_asked_for_are_not_told() -> None:
+    """A path and its port, a probe that is not due yet, the command of a hook."""
+    await ask(Image(probes={"/ready": True, 8080: True, "/live": False}, execs={"drain now": 0, "drain": 1}), late=True)
+
+
+async def test_a_key_of_an_image_of_the_beginning_may_be_unused() -> None:
+    """While all that is asked has an answer; one that the test declares itself may not."""
+    image = Image(probes={"/ready": True, "/live": True, "/start": True})
+    await ask(image)
+    with pytest.warns(UnusedImageWarning, match="no probe asked web for '/start', but for "):
+        await ask(image, late=True)
 
 
 async def test_a_world_that_fails_says_nothing_of_images() -> None:

@@ -98,6 +98,9 @@ def test_a_file_may_be_json(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[web]", "read the images FILE: it is ['web']; write a mapping of names to declarations"),
+        ("", "read the images FILE: there is none in it; write a mapping of names to declarations"),
+        ("# web\n---\n", "read the images FILE: there is none in it; write a mapping"),
+        ("{}", "read the images FILE: there is none in it; write a mapping"),
         ("web: [", "read the images FILE: it is no YAML: "),
         ("web: 3", "image web: it is 3; write a mapping, with some of pull, refuses, "),
         ("web: {pul: {}}", "image web, field pul: there is no such field; those are: pull, refuses, "),
