@@ -93,6 +93,7 @@ class Tracker:
         self._core = Core(begins_at=begins_at, server=server, plugins=plugins, rbac=rbac)
         self.webhooks: Webhooks = NoWebhooks()
         """What calls webhooks; without it none can be reached."""
+        self._awaited: dict[str, Callable[[Action], None]] = {}
         self._watches: dict[WatchStream, None] = {}
         for name in _FIRST_NAMESPACES:
             self.create(kinds.NAMESPACES, {"metadata": {"name": name}})
@@ -116,6 +117,8 @@ class Tracker:
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
+        if action.resource.plural in self._awaited:
+            self._awaited[action.resource.plural](action)
         if not self._core.asks:
             return self._perform(action)
         return await self._in_exchange(action, lambda: self._perform(action))
@@ -137,6 +140,8 @@ class Tracker:
 
         Errors  also RuntimeError if a webhook is to be called that cannot answer without waiting.
         """
+        if action.resource.plural in self._awaited:
+            self._awaited[action.resource.plural](action)
         return self._in_exchange_now(action, lambda: self._perform(action))
 
     def _in_exchange_now(self, action: Action, perform: Callable[[], T]) -> T:
@@ -188,6 +193,8 @@ class Tracker:
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch (Transport)."""
+        if action.resource.plural in self._awaited:
+            self._awaited[action.resource.plural](action)
         self._check_caller(action)
         served = checked(self._core, action)
         stream = await self._in_exchange(action, lambda: WatchStream(self._core, served, action, self.webhooks))
@@ -294,6 +301,16 @@ class Tracker:
         What is returned ends it.
         """
         return self._core.store.on_first_object(follower)
+
+    def on_first_look(self, resource: AnyResource, make: Callable[[], None]) -> None:
+        """Call a function once, before the first call that is about a kind and creates nothing: it may make objects."""
+
+        def look(action: Action) -> None:
+            if action.verb is not Verb.CREATE and action.resource.group == resource.group:
+                del self._awaited[resource.plural]
+                make()
+
+        self._awaited[resource.plural] = look
 
     def newest(self, action: Action, after: int) -> int | None:
         """Return the version of the newest write after `after` that an Action selects, 0 if none; None if compacted."""

@@ -117,7 +117,8 @@ class CommonWorld:
             self._images = images
             if furnished:
                 furnish(self.tracker)
-                self._furnish_storage()
+            if loops:
+                self._furnish_storage(at_once=furnished)
             self.serve(*kinds)
             self.seed(*objects)
 
@@ -581,13 +582,14 @@ class CommonWorld:
 
     # ---- tasks -------------------------------------------------------------------------------------------------------
 
-    def _furnish_storage(self) -> None:
-        """Make the class of the cluster's own provisioner, if it has one."""
+    def _furnish_storage(self, *, at_once: bool) -> None:
+        """Make the class of the cluster's own provisioner, if it has one, now or when somebody looks at classes."""
         from ctrlkit.fakes.cluster import Loop  # noqa: PLC0415
-        from ctrlkit.fakes.cluster.loops.provisioner import make_class  # noqa: PLC0415
+        from ctrlkit.fakes.cluster.loops.provisioner import make_class, promise_class  # noqa: PLC0415
 
         if Loop.PROVISIONER in self._loops:
-            make_class(self.tracker)
+            make = make_class if at_once else promise_class
+            make(self.tracker)
 
     async def _start_cluster(self) -> None:
         from ctrlkit.fakes.cluster import Cluster, ImageRuntime  # noqa: PLC0415  # worlds without one do not pay for it

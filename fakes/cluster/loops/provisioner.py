@@ -1,8 +1,10 @@
 """
 The cluster's provisioners: make the volumes of claims, delete them, let them grow and change, as provisioning.py says.
 
-The first claim without a class, in a cluster without any, makes the class `standard`, the default one. The step of
-growth that a kubelet does on its node is done here, once a pod that uses the claim runs.
+The class `standard` is there once somebody looks at classes, as the loops do with the first claim: so worlds without
+storage do not pay for it. It is the default one, unless a test has declared others before. On a server that is not ours
+the first claim without a class makes it, where there is none. The step of growth that a kubelet does on its node is
+done here, once a pod that uses the claim runs.
 """
 
 from __future__ import annotations
@@ -237,6 +239,17 @@ def add_provisioner(manager: Manager) -> None:
 def make_class(tracker: Tracker) -> None:
     """Make the class of the cluster's own provisioner, which claims have that name none."""
     tracker.create(STORAGE_CLASSES, dict(CLASS), Options(field_manager="cluster"))
+
+
+def promise_class(tracker: Tracker) -> None:
+    """Make it when somebody first looks at classes: the default one, unless there are others by then."""
+
+    def make() -> None:
+        there, meta = tracker.log.collection(STORAGE_CLASSES.identity), CLASS["metadata"]
+        if there.find(ObjectKey("", meta["name"])) is None:
+            tracker.restore(STORAGE_CLASSES, {**CLASS, "metadata": {"name": meta["name"]}} if there else CLASS)
+
+    tracker.on_first_look(STORAGE_CLASSES, make)
 
 
 def _is_to_go(change: Change[Any]) -> bool:

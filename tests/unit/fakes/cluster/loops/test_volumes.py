@@ -8,6 +8,7 @@ import pytest
 
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Cluster, Loop
+from ctrlkit.fakes.tracker.kinds.storage.classes import default_of
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, Unstructured
 from ctrlkit.model.kinds import (
@@ -326,6 +327,27 @@ async def test_a_claim_for_the_content_of_a_snapshot_waits_for_those_who_have_sn
         assert (phases(world), reasons(world, "a")) == ({"a": "Pending"}, {"ExternalProvisioning"})
 
 
+async def test_the_own_class_is_there_for_who_names_reads_or_lists_it() -> None:
+    """Whoever looks first finds it: a claim that names it is bound, and what a test has declared is there too."""
+    using = pod("p", {"persistentVolumeClaim": {"claimName": "a"}})
+    async with World(claim("a", storageClassName="standard"), using, cluster=ALL) as world:
+        await world.settle()
+        assert (phases(world)["a"], world.tracker.get(PODS, "default/p").at("status.phase")) == ("Bound", "Running")
+    async with World(cluster=ALL) as world:
+        listed = await world.client.list(STORAGE_CLASSES)
+        assert default_of(listed) == "standard"
+    async with World(cluster=ALL) as world:
+        assert (await world.client.get(STORAGE_CLASSES, "standard")).at("allowVolumeExpansion")
+    declared = storage_class("declared")
+    async with World(declared, cluster=ALL) as world:
+        classes = world.tracker.list(STORAGE_CLASSES)
+        assert ([one.key.name for one in classes], default_of(classes)) == (["declared", "standard"], "")
+    async with World(declared, cluster=WITHOUT_NODE - {Loop.PROVISIONER}) as world:
+        assert [one.key.name for one in world.tracker.list(STORAGE_CLASSES)] == ["declared"]
+    async with World(storage_class("standard"), cluster=ALL) as world:
+        assert default_of(world.tracker.list(STORAGE_CLASSES)) == ""
+
+
 async def test_storage_costs_nothing_where_nobody_uses_it() -> None:
     async with World(cluster=ALL) as world:
         await world.client.create(PODS, pod("p"))
@@ -333,7 +355,7 @@ async def test_storage_costs_nothing_where_nobody_uses_it() -> None:
         controllers = {controller.name for controller in _cluster(world).controllers}
         assert "garbage" in controllers
         assert not controllers & {"volumes", "claim-protection", "volume-protection", "provisioner", "volume-expansion"}
-        assert not world.tracker.list(STORAGE_CLASSES)
+        assert not world.tracker.log.collection(STORAGE_CLASSES.identity)
         await world.client.create(PERSISTENT_VOLUME_CLAIMS, claim("a"))
         await world.settle()
         assert {controller.name for controller in _cluster(world).controllers} >= {"volumes", "provisioner"}
