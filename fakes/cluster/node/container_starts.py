@@ -113,7 +113,7 @@ class Starter:
                 continue
             is_due = record.pulled is not None or record.is_due(container, now=clock.monotonic())
             if is_due:
-                record.tried_image = container.image
+                record.tried_image, record.looks_at = container.image, None
                 may_go_on = await self._try_start(pod, known, container)
                 if self.activities.runs(known.uid, _pull_of(container)):
                     return has_started
@@ -123,6 +123,8 @@ class Starter:
                 has_started |= record.waiting is None
             else:
                 known.queue.pop(0)
+                if record.looks_at is not None and clock.monotonic() >= record.looks_at:
+                    self._tell_back_off(pod, known, container)
             if record.waiting is not None or record.backs_off is not None or not is_due:
                 moments.append(self._next_look(record))
                 if container.role is Role.INIT:
@@ -153,8 +155,7 @@ class Starter:
 
     def _next_look(self, record: ContainerRecord) -> float:
         """Return when to look at a container that waits, on the loop's clock; after a while kubelets look anyway."""
-        is_shown = record.backs_off is None
-        return record.start_at if is_shown else min(record.start_at, clock.monotonic() + RESYNC_S)
+        return record.start_at if record.looks_at is None else min(record.start_at, record.looks_at)
 
     async def _image(self, pod: Unstructured, known: KnownPod, container: Container) -> PulledImage | None:
         """Return the image of a container that is to start; None while it is pulled, or where it cannot be had."""
@@ -276,11 +277,16 @@ class Starter:
             record.backs_off = Waiting("CrashLoopBackOff", text)
             if was_stopped and record.hook_failure is None:
                 known.show_back_offs()  # a kubelet that has stopped it looks once more when it has ended
-            told = f"Back-off restarting failed container {container.name} in pod {whole}"
-            self.teller.tell(pod, container, EventType.WARNING, "BackOff", told)
+            self._tell_back_off(pod, known, container)
         if record.hook_failure is not None and container.is_restarted(state.exit_code):
             record.waiting = record.hook_failure
         record.hook_failure = None
+
+    def _tell_back_off(self, pod: Unstructured, known: KnownPod, container: Container) -> None:
+        """Tell that a container waits after a crash, as kubelets do at each look; the next one is after a while."""
+        known.record(container).looks_at = clock.monotonic() + RESYNC_S
+        told = f"Back-off restarting failed container {container.name} in pod {pod.key.name}_{pod.key.namespace}"
+        self.teller.tell(pod, container, EventType.WARNING, "BackOff", f"{told}({known.uid})")
 
     def _member(self, node: str) -> Member:
         member = self.fleet.find(node)

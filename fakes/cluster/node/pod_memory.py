@@ -40,13 +40,13 @@ class ContainerRecord:
 
     `starts` counts all runs, `crashes` those that ended in a row. `waiting` is why it does not run and `start_at` when
     to try again, on the loop's clock, with `tried_image`; `backs_off` is that it waits after a crash, which is shown at
-    the next look; `pulled` and `refused` are how its last pulls went, of `refused_image` if that was refused. `ended`
-    is how its last run ended, of those that have, and `ended_start` which one it was; `ended_at` when that was noticed;
-    `before` is the end before that one. `image` and `image_id` are those of its present run, `given` its resources.
-    `stops`: it was told to end; `starts_anew`: with all others, to start anew. `unstarted` is the end of a run whose
-    program did not start. `is_gone`: an earlier kubelet ran it, and it is not there any more; `was_running` at that
-    time. `ran` is its state when the end of its pod began. `begins`: its postStart hook runs, or has failed as
-    `hook_failure` says; the run does not count until then.
+    the next look, and `looks_at` when that wait is told again; `pulled` and `refused` are how its last pulls went, of
+    `refused_image` if that was refused. `ended` is how its last run ended, of those that have, and `ended_start` which
+    one it was; `ended_at` when that was noticed; `before` is the end before that one. `image` and `image_id` are those
+    of its present run, `given` its resources. `stops`: it was told to end; `starts_anew`: with all others, to start
+    anew. `unstarted` is the end of a run whose program did not start. `is_gone`: an earlier kubelet ran it, and it is
+    not there any more; `was_running` at that time. `ran` is its state when the end of its pod began. `begins`: its
+    postStart hook runs, or has failed as `hook_failure` says; the run does not count until then.
     """
 
     starts: int = 0
@@ -55,6 +55,7 @@ class ContainerRecord:
     start_at: float = 0.0
     tried_image: str = ""
     backs_off: Waiting | None = None
+    looks_at: float | None = None
     ended: Exited | Earlier | None = None
     ended_start: int = 0
     ended_at: float | None = None
@@ -84,7 +85,7 @@ class ContainerRecord:
         if self.image != container.image:
             self.crashes = min(self.crashes, 1)  # the back-off is that of an image
         self.image, self.image_id, self.given = container.image, image_id, container.spec.get("resources") or {}
-        self.waiting = self.backs_off = self.refused = self.unstarted = None
+        self.waiting = self.backs_off = self.refused = self.unstarted = self.looks_at = None
         self.stops = self.is_gone = False
         self.refused_image = ""
 
@@ -174,12 +175,12 @@ class KnownPod:
             if record.starts and not record.is_gone:
                 record.ended, record.is_gone, record.was_running = Earlier(_REMOVED), True, True
                 record.waiting = Waiting(RESTARTING_ALL, _REMOVED["message"])
-            record.start_at, record.unstarted, record.backs_off = self.anew_at, None, None
+            record.start_at, record.unstarted, record.backs_off, record.looks_at = self.anew_at, None, None, None
 
     def forget_waits(self) -> None:
         """Forget why containers do not run, as they are not to run any more."""
         for record in self.records.values():
-            record.waiting = record.backs_off = None
+            record.waiting = record.backs_off = record.looks_at = None
 
     def show_back_offs(self) -> bool:
         """Show from now on that containers wait after a crash; return whether that is new of one that is to start."""

@@ -150,6 +150,29 @@ async def test_a_container_that_ends_is_restarted_at_once_and_then_with_growing_
         assert events["BackOff"] == f"Back-off restarting failed container main in pod web_default({pod.metadata.uid})"
 
 
+async def test_a_back_off_is_told_again_each_minute_until_it_is_over() -> None:
+    """As a kubelet looks at least that often; a look between tells nothing, and nothing is told of what runs."""
+
+    def told(world: World) -> int:
+        return sum(event["count"] for event in world.tracker.list(EVENTS) if event["reason"] == "BackOff")
+
+    async with kubelet() as (world, programs):
+        await started(world, a_pod())
+        for delay_s in (0, 10, 20, 40, 80, 160, 300):
+            before = told(world)
+            programs.running[-1].exit(1)
+            await world.settle()
+            assert told(world) - before == bool(delay_s)
+            await world.advance(max(delay_s - 1, 0))
+            await world.client.patch(PODS, KEY, MergePatch({"metadata": {"labels": {"seen": str(delay_s)}}}))
+            await world.settle()
+            assert told(world) - before == -(-delay_s // 60)
+            await world.advance(1)
+        runs, before = len(programs.running), told(world)
+        await world.advance(200)
+        assert (len(programs.running), told(world)) == (runs, before)
+
+
 async def test_a_pod_that_is_not_restarted_ends() -> None:
     """Its phase is final, and its container's end stays to be seen."""
     async with kubelet() as (world, programs):
