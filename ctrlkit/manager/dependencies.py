@@ -130,7 +130,7 @@ class Dependencies:
 
     def use(self, wanted: Dependency[T]) -> Provided[T]:
         """Return the one instance, which `start` opens."""
-        held = self._held.get(_checked(wanted, "use"))
+        held = self._held.get(checked_dependency(wanted, "use"))
         if held is None:
             before = next(reversed(self._held.values()), None)
             held = self._held[wanted] = _Held(Provided(wanted), before)
@@ -140,7 +140,7 @@ class Dependencies:
 
     def provide(self, wanted: Dependency[T], instance: T) -> None:
         """Put an instance in place of what would be opened; RuntimeError once it is used."""
-        if _checked(wanted, "provide") in self._held:
+        if checked_dependency(wanted, "provide") in self._held:
             raise RuntimeError(f"provide {wanted.name}: the manager uses it already; provide it before its build")
         self._given[wanted] = instance
 
@@ -212,7 +212,8 @@ class _Held:
         self.opened.set()
 
 
-def _checked(wanted: Dependency[T], verb: str) -> Dependency[T]:
+def checked_dependency(wanted: Dependency[T], verb: str) -> Dependency[T]:
+    """Return a dependency. Errors: TypeError for what is none."""
     given: object = wanted
     if not isinstance(given, Dependency):
         name = getattr(given, "__name__", repr(given))

@@ -44,6 +44,7 @@ from ctrlkit.model import (
     Options,
     Patch,
     PatchType,
+    Resource,
     StrategicMergePatch,
     Unstructured,
     Verb,
@@ -336,17 +337,19 @@ class Tracker:
         self._core.store.compact()
 
     def get(self, resource: AnyResource, key: ObjectKey | str, *, subresource: str = "") -> Unstructured:
-        """Return an object as it is now."""
-        return self._object(Verb.GET, resource, ObjectKey.of(key), subresource=subresource)
+        """Return an object as it is now. Errors: also ValueError for a key that no object of the kind can have."""
+        return self._object(Verb.GET, resource, self._key(Verb.GET, resource, key), subresource=subresource)
 
     def list(self, resource: AnyResource, namespace: str = "", options: Options = _NO_OPTIONS) -> list[Unstructured]:
         """Return the objects of a namespace, or of all, as they are now."""
+        _check_resource(Verb.LIST, resource)
         action = Action(verb=Verb.LIST, resource=resource, namespace=namespace, options=options)
         head = {"kind": resource.kind, "apiVersion": resource.api_version}
         return [Unstructured(head | item) for item in decode(self.call(action))["items"]]
 
     def create(self, resource: AnyResource, body: object, options: Options = _NO_OPTIONS) -> Unstructured:
         """Create an object in the namespace that its metadata names."""
+        _check_resource(Verb.CREATE, resource)
         plain = deeply(lambda: to_plain(body))
         key = _key_of(resource, plain)
         return self._object(Verb.CREATE, resource, ObjectKey(key.namespace, ""), body=plain, options=options)
@@ -370,6 +373,7 @@ class Tracker:
         self, resource: AnyResource, body: object, *, subresource: str = "", options: Options = _NO_OPTIONS
     ) -> Unstructured:
         """Update an object, or the part of it that a subresource stands for."""
+        _check_resource(Verb.UPDATE, resource)
         plain = deeply(lambda: to_plain(body))
         key = _key_of(resource, plain)
         return self._object(Verb.UPDATE, resource, key, subresource=subresource, body=plain, options=options)
@@ -390,7 +394,7 @@ class Tracker:
         return self._object(
             Verb.PATCH,
             resource,
-            ObjectKey.of(key),
+            self._key(Verb.PATCH, resource, key),
             subresource=subresource,
             body=body,
             patch_type=patch_type,
@@ -399,11 +403,29 @@ class Tracker:
 
     def delete(self, resource: AnyResource, key: ObjectKey | str, options: Options = _NO_OPTIONS) -> Unstructured:
         """Delete an object; return the server's answer: the object if it is not removed yet, or a Status."""
-        return self._object(Verb.DELETE, resource, ObjectKey.of(key), options=options)
+        return self._object(Verb.DELETE, resource, self._key(Verb.DELETE, resource, key), options=options)
+
+    def _key(self, verb: Verb, resource: AnyResource, key: ObjectKey | str) -> ObjectKey:
+        """Return the key of an object; one in text has a namespace where the kind, as it is served, is in them."""
+        _check_resource(verb, resource)
+        read, served = ObjectKey.of(key), self.registry.find(resource.group, resource.version, resource.plural)
+        if isinstance(key, str) and served is not None and bool(read.namespace) != served.resource.namespaced:
+            where, instead = ("no namespace", read.name) if read.namespace else ("namespaces", f"demo/{read.name}")
+            raise ValueError(f"{verb} {resource.plural} {key!r}: they are in {where}; write {instead!r}")
+        return read
 
     def _object(self, verb: Verb, resource: AnyResource, key: ObjectKey, **rest: Any) -> Unstructured:
         action = Action(verb=verb, resource=resource, namespace=key.namespace, name=key.name, **rest)
         return Unstructured(decode(self.call(action)))
+
+
+def _check_resource(verb: Verb, resource: object) -> None:
+    """Refuse what is no Resource. Errors: TypeError."""
+    if not isinstance(resource, Resource):
+        raise TypeError(
+            f"{verb} {resource!r}: it is no Resource; write one, as PODS of ctrlkit.model.kinds, or make one with "
+            "custom_resource(...)"
+        )
 
 
 def _key_of(resource: AnyResource, body: Mapping[str, Any]) -> ObjectKey:

@@ -32,6 +32,7 @@ from ctrlkit.fakes.tracker.callers import ADMINISTRATOR, User
 from ctrlkit.fakes.tracker.furniture import furnish
 from ctrlkit.fakes.tracker.rights.attributes import Attributes
 from ctrlkit.fakes.world.accounts import acting_user, namespace_of
+from ctrlkit.fakes.world.arguments import check_arguments
 from ctrlkit.fakes.world.definitions import apply_definition, established
 from ctrlkit.fakes.world.logs import plain_logs
 from ctrlkit.fakes.world.pending import CacheLag, pending_elections
@@ -48,6 +49,7 @@ from ctrlkit.fakes.world.trace import CLUSTER, TEST, Trace
 from ctrlkit.fakes.world.unforeseen import UnforeseenFailure, UnforeseenFailures
 from ctrlkit.fakes.world.webhooks import WorldWebhooks, service_name
 from ctrlkit.manager import Build, Dependency, GraceExceeded, Manager, Settings, controllers_of, manager_from
+from ctrlkit.manager.dependencies import checked_dependency
 from ctrlkit.manager.program import builds_in
 from ctrlkit.manager.settings import OFF
 from ctrlkit.model import AnyResource, Resource, Unstructured
@@ -107,6 +109,18 @@ class CommonWorld:
         nodes: Nodes = 1,
         images: Images | None = None,
     ) -> None:
+        check_arguments(
+            {
+                "kinds": kinds,
+                "cluster": cluster,
+                "seed": seed,
+                "furnished": furnished,
+                "plugins": plugins,
+                "rbac": rbac,
+                "acting_as": acting_as,
+                "images": images,
+            }
+        )
         self._time = self._find_loop()
         with at_hand(self._time):
             if seed is not None:
@@ -320,8 +334,10 @@ class CommonWorld:
             world.provide(registry, FakeRegistry())
 
         They all get this one; it is neither opened nor closed.
+
+        Errors  TypeError for what is no dependency.
         """
-        self._provided[wanted] = instance
+        self._provided[checked_dependency(wanted, "provide")] = instance
 
     def rights_used(self, name: str = "manager") -> frozenset[Attributes]:
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable
@@ -25,7 +26,7 @@ from ctrlkit.fakes.world.world import NeverHeld, NeverSettled
 from ctrlkit.manager import Build, GraceExceeded, Manager, Settings
 from ctrlkit.manager.program import BuildError
 from ctrlkit.model import MergePatch, Options
-from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, PODS, SERVICES, STATEFULSETS
+from ctrlkit.model.kinds import CONFIG_MAPS, LEASES, NAMESPACES, PODS, SERVICES, STATEFULSETS
 from tests.support.greetings import GREETINGS, greeter, greeting
 
 CREATED = Write("create", CONFIG_MAPS, "demo/hello")
@@ -37,6 +38,56 @@ async def test_the_loops_of_a_cluster_are_given_as_such(cluster: Any) -> None:
     """Their names are those of a command."""
     with pytest.raises(ValueError, match=r"in a world: write ALL, or a list such as \[Loop.GARBAGE\]"):
         World(cluster=cluster)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"kinds": GREETINGS}, f"kinds is the Resource {GREETINGS}; write a list of Resources, as kinds=[GREETINGS]"),
+        ({"kinds": "greetings"}, "kinds is 'greetings'; write a list of Resources"),
+        (
+            {"images": ["web"], "cluster": ALL},
+            "images is ['web']; write a mapping of names to declarations, as images=",
+        ),
+        ({"images": ["web"]}, "images is ['web']; write a mapping"),
+        ({"cluster": None}, "cluster is None; write ALL, or a list such as [Loop.GARBAGE]"),
+        ({"seed": "x"}, "seed is 'x'; write a whole number, as seed=7"),
+        ({"furnished": "yes"}, "furnished is 'yes'; write True or False"),
+        ({"rbac": "no"}, "rbac is 'no'; write True or False"),
+        ({"acting_as": 3}, "acting_as is 3; write the name of a service account, as 'demo/greeter'"),
+        ({"plugins": ["x"]}, "plugins is ['x']; write a set of names, as DEFAULT_PLUGINS - {'ServiceAccount'}"),
+    ],
+)
+async def test_an_argument_that_a_world_cannot_be_made_with_is_refused(given: dict[str, Any], said: str) -> None:
+    """Where the world is made, with what it is and what to write."""
+    with pytest.raises(TypeError, match=re.escape(f"make a world: {said}")):
+        World(**given)
+
+
+async def test_only_a_dependency_can_be_provided() -> None:
+    """Else what is provided would reach nobody."""
+    wrong: Any = "no dependency"
+    async with World() as world:
+        with pytest.raises(TypeError, match="provide 'no dependency'"):
+            world.provide(wrong, 1)
+
+
+async def test_the_tracker_is_asked_for_kinds_and_keys_that_there_can_be() -> None:
+    """A kind is a Resource, and a text has a namespace where the kind is in namespaces, and none elsewhere."""
+    wrong: Any = "pods"
+    async with World() as world:
+        tracker = world.tracker
+        for ask in (tracker.list, lambda kind: tracker.get(kind, "d/a"), lambda kind: tracker.delete(kind, "d/a")):
+            with pytest.raises(TypeError, match=r"'pods': it is no Resource; write one, as PODS of ctrlkit\.model"):
+                ask(wrong)
+        with pytest.raises(TypeError, match="create 'pods': it is no Resource"):
+            tracker.create(wrong, {})
+        with pytest.raises(ValueError, match="get pods 'a': they are in namespaces; write 'demo/a'"):
+            tracker.get(PODS, "a")
+        with pytest.raises(ValueError, match="delete namespaces 'd/a': they are in no namespace; write 'a'"):
+            tracker.delete(NAMESPACES, "d/a")
+        with pytest.raises(ValueError, match="patch pods 'a': they are in namespaces; write 'demo/a'"):
+            tracker.patch(PODS, "a", MergePatch({}))
 
 
 async def test_nodes_need_a_kubelet() -> None:
