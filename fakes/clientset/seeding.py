@@ -24,12 +24,13 @@ from ctrlkit.fakes.manifests import Manifest, items_of
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.fakes.tracker.schema.depth import deeply
-from ctrlkit.model import MergePatch, to_plain
+from ctrlkit.model import MergePatch, Options, to_plain
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODES
 
 _LIKE_IT: Final = 0.75
 """How like a kind's name another has to be, to be what was meant."""
 
+_STRICT: Final = Options(field_validation="Strict")
 _Owner = tuple[str, str, str, str]
 _Named = tuple[str, str, str]
 _PAST: Final = frozenset(
@@ -141,7 +142,7 @@ def _create(tracker: Tracker, served: Strategy, body: Mapping[str, Any]) -> None
     resource = served.resource
     if not served.keeps_objects:
         raise ValueError("objects of this kind are answers, and stored nowhere; ask for one with world.client.create")
-    made = tracker.create(resource, body)
+    made = tracker.create(resource, body, _STRICT)
     if resource.identity == NODES.identity:  # it is no new one, of which nobody knows yet whether it is ready
         made = tracker.patch(resource, made.key, MergePatch({"spec": {"taints": body.get("spec", {}).get("taints")}}))
     if served.has_status and body.get("status"):

@@ -251,6 +251,14 @@ UID = "uid: 6f2b7c3e-8c1f-4a86-9f1d-1d2c9f1f0b11"
             'ConfigMap default/a: .*strict decoding error: unknown field "date".*; mend the file',
         ),
         (
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, datta: {}}",
+            'ConfigMap default/a: .*strict decoding error: unknown field "datta".*; mend the file',
+        ),
+        (
+            "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {ports: [{port: 80}]}, status: {lod: 1}}",
+            'Service default/a: .*strict decoding error: unknown field "status.lod".*; mend the file',
+        ),
+        (
             "{apiVersion: v1, kind: Pod, metadata: {name: a, " + UID + "}, spec: {containers: []}}",
             'Pod default/a: Pod "a" is invalid: spec.containers: Required value',
         ),
