@@ -32,10 +32,10 @@ class Usage:
     """What the containers of an image were asked for."""
 
     def __init__(self, name: str, image: Image) -> None:
-        self.name = name
-        self.image = image
-        self.probes = _answers(image.probes)
-        self.execs = _answers(image.execs)
+        self.name: str = name
+        self.image: Image = image
+        self.probes: Answers = _answers(image.probes)
+        self.execs: Answers = _answers(image.execs)
 
     def note_probe(self, action: ProbeAction) -> None:
         """Note a probe that its containers are asked, or will be."""

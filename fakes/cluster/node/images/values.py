@@ -16,7 +16,9 @@ class Misread(Exception):
 
     def __init__(self, where: str, fact: str, instead: str) -> None:
         super().__init__(where, fact, instead)
-        self.where, self.fact, self.instead = where, fact, instead
+        self.where: str = where
+        self.fact: str = fact
+        self.instead: str = instead
 
 
 def check_fields(owner: object, fields: Mapping[str, Read]) -> None:
