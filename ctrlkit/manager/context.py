@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from ctrlkit.cache import Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import Children, Request
-from ctrlkit.controller.helpers.status import is_bare, patch_status
+from ctrlkit.controller.helpers.status import patch_status
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.manager.dependencies import Dependency
 from ctrlkit.model import AnyResource, ObjectKey, ObjectMeta, Resource, to_plain
@@ -88,11 +88,10 @@ class Context:
         The first status is written whole, zeros included. Of an object whose status has a type, one that is all
         defaults is not written where the object shows no other: docs/howto/status.md says how to have it written.
         """
-        have, bare = self._status.get("now"), False
+        have, shown_by = self._status.get("now"), None
         if have is None:
-            have = to_plain(self.object or {}).get("status") or {}
-            bare = is_bare(self.object, have)
-        self._status["now"] = await patch_status(self.client, self.resource, self.meta, have, wanted, is_bare=bare)
+            have, shown_by = to_plain(self.object or {}).get("status") or {}, self.object
+        self._status["now"] = await patch_status(self.client, self.resource, self.meta, have, wanted, shown_by=shown_by)
 
     def event(self, event_type: EventType, reason: str, message: str) -> None:
         """Record an Event about the object; never waits, never fails."""

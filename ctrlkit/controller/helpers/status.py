@@ -40,18 +40,17 @@ async def set_status(client: Client, resource: AnyResource, thing: object, wante
     Errors  The client's; TypeError for a `wanted` that has no fields.
     """
     plain = to_plain(thing)
-    have = plain.get("status") or {}
-    return await patch_status(client, resource, meta_of(plain), have, wanted, is_bare=is_bare(thing, have))
+    return await patch_status(client, resource, meta_of(plain), plain.get("status") or {}, wanted, shown_by=thing)
 
 
 async def patch_status(
-    client: Client, resource: AnyResource, meta: ObjectMeta, have: Plain, wanted: object, *, is_bare: bool = False
+    client: Client, resource: AnyResource, meta: ObjectMeta, have: Plain, wanted: object, *, shown_by: object = None
 ) -> dict[str, Any]:
-    """As set_status, of an object of which the metadata, the status and whether that may be none are given."""
+    """As set_status, of metadata and a status that are given; `shown_by` is the object that shows it, if one does."""
     patch = status_patch(have, wanted, generation=meta.generation)
     if not patch:
         return dict(have)
-    if is_bare:
+    if is_bare(shown_by, have):
         whole = status_patch({}, wanted, generation=meta.generation)
         patch |= {name: value for name, value in whole.items() if not _is_empty(value)}
     fields = MergePatch({"status": patch})
