@@ -10,7 +10,7 @@ Outside  Sockets are polled before a jump, so a client and a server on the same 
          names it, and time moves on. So it must not wait for a timer of the loop. Starting a child process is refused.
 Idle     `wait_all_blocked()` returns when everything else waits, before time jumps. When nothing can wake the loop any
          more, running it raises `DeadlockError`, which names the waiting tasks and where they wait.
-Owner    One thread, as any asyncio loop. `ctrlkit.clock` finds `wall_time` and `random_source` on it.
+Owner    One thread, as any asyncio loop. `ctrlkit.clock` finds `wall_now` and `random_source` on it.
 """
 
 from __future__ import annotations
@@ -124,13 +124,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Virtual seconds since the loop was made."""
         return self._now_s
 
-    def wall_time(self) -> float:
-        """Virtual seconds since the epoch, plus the SKEW of the current context."""
-        skew = SKEW.get()
-        return self._began_s + self._now_s + (0.0 if skew is None else skew.seconds)
-
     def wall_now(self) -> datetime:
-        """The same as a time in UTC, which is one object as long as no time passes."""
+        """The virtual wall time in UTC, plus the SKEW of the current context; one object as long as no time passes."""
         skew = SKEW.get()
         seconds = self._began_s + self._now_s + (0.0 if skew is None else skew.seconds)
         if seconds != self._wall_s:

@@ -198,9 +198,11 @@ class ClusterTransport(PartTransport):
         if self._is_cut:
             return False
         skew = SKEW.set(None)  # as in `do`
-        self._trace.catch_up()
-        made = self._tracker.promise(resource, key, body, facts, options=options)
-        SKEW.reset(skew)
+        try:
+            self._trace.catch_up()
+            made = self._tracker.promise(resource, key, body, facts, options=options)
+        finally:
+            SKEW.reset(skew)
         if made is None:
             return False
         self._trace.promised(resource, made)

@@ -93,8 +93,16 @@ class Pull:
 
     def __post_init__(self) -> None:
         """Check what it says."""
-        check_fields(self, {"takes_s": seconds, "error": text, "failures": optional(number), "preloaded": flag})
-        check_fields(self, {"size_bytes": optional(number)})
+        check_fields(
+            self,
+            {
+                "takes_s": seconds,
+                "error": text,
+                "failures": optional(number),
+                "preloaded": flag,
+                "size_bytes": optional(number),
+            },
+        )
         _require_seconds(self, "takes_s")
         is_count = self.failures is None or 0 <= self.failures <= _COUNT_MAX
         _require("failures", self.failures, "how many pulls fail", holds=is_count)
