@@ -21,12 +21,13 @@ from ctrlkit.bitcoin.health import assess, trouble_of
 from ctrlkit.bitcoin.mesh import mesh_of
 from ctrlkit.bitcoin.network import BITCOIN_NETWORKS, BitcoinNetwork, Spec
 from ctrlkit.bitcoin.network_v1 import BITCOIN_NETWORKS_V1
-from ctrlkit.bitcoin.rpc import RPC_PORT, Answer, BadAnswer, Credentials, RpcClient, RpcError, RpcNode, RpcRefused
+from ctrlkit.bitcoin.rpc import Answer, BadAnswer, Credentials, RpcClient, RpcError, RpcNode, RpcRefused
 from ctrlkit.bitcoin.status import Findings, status_of
 from ctrlkit.crd import definition_of
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import MergePatch, ObjectMeta, Unstructured, to_plain
+from tests.bitcoin.test_rpc import Canned
 
 ROOT = Path(__file__).parents[2]
 CREDENTIALS = Credentials(user="an-unusual-user", password="an-unusual-password")
@@ -35,30 +36,17 @@ CHAIN = {"blocks": 7, "bestblockhash": "0f" * 32, "initialblockdownload": False}
 NETWORKS, KEY = BITCOIN_NETWORKS.of(Unstructured), "default/net"
 
 
-class Canned(RpcClient):
-    """A client whose every request is answered with the same body."""
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__()
-        self._body = body
-
-    async def post(
-        self, address: str, call: str, body: bytes, credentials: Credentials, *, port: int = RPC_PORT
-    ) -> tuple[int, bytes]:
-        return 200, self._body
-
-
 async def answer_of(network: dict[str, Any], chain: dict[str, Any], added: Any = ()) -> Answer:
     """What the controller makes of a node that says this."""
     parts = [{"result": part, "error": None, "id": "ctrlkit"} for part in (INFO | network, CHAIN | chain, added)]
-    return await RpcNode(Canned(json.dumps(parts).encode()), "10.0.0.1", CREDENTIALS).answer()
+    return await RpcNode(Canned(200, json.dumps(parts).encode()), "10.0.0.1", CREDENTIALS).answer()
 
 
 async def refusal_of(code: int, text: str) -> RpcRefused:
     """What the controller makes of a node that refuses so."""
     parts = [{"result": None, "error": {"code": code, "message": text}}] * 3
     with pytest.raises(RpcRefused) as refused:
-        await RpcNode(Canned(json.dumps(parts).encode()), "10.0.0.1", CREDENTIALS).answer()
+        await RpcNode(Canned(200, json.dumps(parts).encode()), "10.0.0.1", CREDENTIALS).answer()
     return refused.value
 
 

@@ -20,6 +20,20 @@ from ctrlkit.model.kinds import (
     STORAGE_CLASSES,
 )
 
+LATE: dict[str, Any] = {
+    "metadata": {"name": "late"},
+    "provisioner": "example.com/x",
+    "volumeBindingMode": "WaitForFirstConsumer",
+}
+A_LATE_CLAIM: dict[str, Any] = {
+    "metadata": {"name": "data", "namespace": "default"},
+    "spec": {
+        "storageClassName": "late",
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+    },
+}
+
 
 def a_pod(name: str, cpu: str = "", labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
     container: dict[str, Any] = {"name": "main", "image": "web:1"}
@@ -194,20 +208,12 @@ async def test_a_claim_is_bound_where_its_pod_is_placed_and_the_pod_waits_for_it
         world.manage(scheduler)
         for name in ("n1", "n2"):
             world.seed(a_node(name))
-        in_class = {"storageClassName": "late", "accessModes": ["ReadWriteOnce"]}
-        late = {
-            "metadata": {"name": "late"},
-            "provisioner": "example.com/x",
-            "volumeBindingMode": "WaitForFirstConsumer",
-        }
-        world.tracker.create(STORAGE_CLASSES, late)
-        size = {"resources": {"requests": {"storage": "1Gi"}}}
-        claim = {"metadata": {"name": "data", "namespace": "default"}, "spec": {**in_class, **size}}
+        world.tracker.create(STORAGE_CLASSES, LATE)
         volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
         world.tracker.create(PODS, a_pod("a", volumes=volumes, nodeSelector={"kubernetes.io/hostname": "n2"}))
         await world.settle()
         assert told(world, "a") == '0/2 nodes are available: persistentvolumeclaim "data" not found. not found'
-        world.tracker.create(PERSISTENT_VOLUME_CLAIMS, claim)
+        world.tracker.create(PERSISTENT_VOLUME_CLAIMS, A_LATE_CLAIM)
         await world.settle()
         waiting = world.tracker.get(PERSISTENT_VOLUME_CLAIMS, "default/data")
         assert (waiting.metadata.annotations or {})["volume.kubernetes.io/selected-node"] == "n2"
@@ -224,19 +230,8 @@ async def test_a_volume_that_cannot_be_made_lets_the_pod_be_placed_anew() -> Non
     async with World() as world:
         world.manage(scheduler)
         world.seed(a_node("n"))
-        late = {
-            "metadata": {"name": "late"},
-            "provisioner": "example.com/x",
-            "volumeBindingMode": "WaitForFirstConsumer",
-        }
-        world.tracker.create(STORAGE_CLASSES, late)
-        spec = {
-            "storageClassName": "late",
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1"}},
-        }
-        claim = {"metadata": {"name": "data", "namespace": "default"}, "spec": spec}
-        world.tracker.create(PERSISTENT_VOLUME_CLAIMS, claim)
+        world.tracker.create(STORAGE_CLASSES, LATE)
+        world.tracker.create(PERSISTENT_VOLUME_CLAIMS, A_LATE_CLAIM)
         world.tracker.create(PODS, a_pod("a", volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]))
         await world.settle()
         node = "volume.kubernetes.io/selected-node"
@@ -257,19 +252,8 @@ async def test_pods_that_share_a_claim_come_to_the_node_that_was_chosen_for_the_
     async with World() as world:
         world.manage(scheduler)
         world.seed(a_node("n1"), a_node("n2"))
-        late = {
-            "metadata": {"name": "late"},
-            "provisioner": "example.com/x",
-            "volumeBindingMode": "WaitForFirstConsumer",
-        }
-        world.tracker.create(STORAGE_CLASSES, late)
-        spec = {
-            "storageClassName": "late",
-            "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1"}},
-        }
-        claim = {"metadata": {"name": "data", "namespace": "default"}, "spec": spec}
-        world.tracker.create(PERSISTENT_VOLUME_CLAIMS, claim)
+        world.tracker.create(STORAGE_CLASSES, LATE)
+        world.tracker.create(PERSISTENT_VOLUME_CLAIMS, A_LATE_CLAIM)
         volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
         for name in ("a", "b", "c"):
             world.tracker.create(PODS, a_pod(name, volumes=volumes))
