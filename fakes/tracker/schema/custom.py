@@ -44,6 +44,9 @@ _REMEMBERED = 256
 _REMEMBERED_BYTES_MAX = 16 * 1024
 """How many values of fields are remembered as they are completed, and up to which size."""
 
+_SHARED = 16
+"""How many schemas the servers of a process share."""
+
 Node = Mapping[str, Any]
 Object = Mapping[str, Any]
 
@@ -63,11 +66,20 @@ class CustomSchema:
 
     def __init__(self, openapi: Node) -> None:
         self.openapi: Node = openapi
-        """The schema as it was written."""
+        """The schema as it was written; not to be changed."""
         self.structural: Structural = Structural(openapi)
         self.structural.embedded = True  # an object has kind, apiVersion and metadata, whatever its schema says
         self._rules = ValueRules(openapi)
         self._completed: dict[tuple[str, bytes], tuple[bytes, list[str]]] = {}
+
+    @staticmethod
+    def shared(openapi: Node) -> CustomSchema:
+        """
+        Return a schema, one for all servers of a process.
+
+        Each test has a server of its own, and to compile a schema takes longer than to keep to it.
+        """
+        return _read(msgspec.json.encode(openapi))
 
     @functools.cached_property
     def node(self) -> MergeNode:
@@ -162,18 +174,12 @@ class CustomSchema:
             return None
         from ctrlkit.fakes.tracker.cel.validator import Validator  # noqa: PLC0415  # only schemas with rules need it
 
-        schema = msgspec.json.encode(self.openapi)
-        found = _VALIDATORS.get(schema)
-        if found is None:
-            if len(_VALIDATORS) >= _VALIDATORS_MAX:
-                _VALIDATORS.clear()
-            found = _VALIDATORS[schema] = Validator(self.openapi)
-        return found
+        return Validator(self.openapi)
 
 
-_VALIDATORS_MAX = 16
-_VALIDATORS: dict[bytes, Validator] = {}
-"""By the JSON of their schema, for all servers of a process: to compile the rules takes longer than to keep to them."""
+@functools.lru_cache(maxsize=_SHARED)
+def _read(text: bytes) -> CustomSchema:
+    return CustomSchema(msgspec.json.decode(text))
 
 
 def has_expressions(node: Node) -> bool:

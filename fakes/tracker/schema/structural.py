@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -73,15 +73,12 @@ class Structural:
     @functools.cached_property
     def has_embedded(self) -> bool:
         """Whether there are embedded resources here or below."""
-        return self._any(lambda node: bool(node.get("x-kubernetes-embedded-resource")))
+        return any(node.get("x-kubernetes-embedded-resource") for node in _nodes(self.node))
 
     @functools.cached_property
     def has_list_types(self) -> bool:
         """Whether there are sets, or lists with keys, here or below."""
-        return self._any(lambda node: node.get("x-kubernetes-list-type") in ("set", "map"))
-
-    def _any(self, holds: Callable[[Node], bool]) -> bool:
-        return any(holds(node) for node in _nodes(self.node))
+        return any(node.get("x-kubernetes-list-type") in ("set", "map") for node in _nodes(self.node))
 
     def complete(self, value: Any, path: str, unknown: list[str]) -> Any:
         """Return a value pruned and with its defaults; add the paths of unknown fields."""
@@ -155,14 +152,16 @@ def _emptied(value: Any, path: str, unknown: list[str]) -> Any:
     return {}
 
 
-def _nodes(node: Node) -> Iterator[Node]:
+def _nodes(node: Node) -> list[Node]:
     """A node and all below it that are structural."""
-    yield node
-    for inner in (node.get("properties") or {}).values():
-        yield from _nodes(inner)
-    for word in ("items", "additionalProperties"):
-        if isinstance(node.get(word), Mapping):
-            yield from _nodes(node[word])
+    found = [node]
+    for one in found:  # which grows meanwhile
+        if one.get("properties"):
+            found += one["properties"].values()
+        for word in ("items", "additionalProperties"):
+            if word in one and isinstance(one[word], (dict, Mapping)):
+                found.append(one[word])
+    return found
 
 
 # ---- lists with keys, and sets ---------------------------------------------------------------------------------------
@@ -178,8 +177,8 @@ def list_causes(value: Any, node: Structural, path: str = "") -> Iterator[Cause]
     """
     if isinstance(value, dict):
         for name, inner in value.items():
-            below = node.child(name) if isinstance(inner, (dict, list)) else None
-            if below is not None:
+            below = node.child(name) if type(inner) not in _SCALARS and isinstance(inner, (dict, list)) else None
+            if below is not None and below.has_list_types:
                 is_known = name in node.properties
                 here = f"{path}.{name}".lstrip(".") if is_known else f"{path}[{name}]"
                 yield from list_causes(inner, below, here)

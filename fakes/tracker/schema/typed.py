@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from ctrlkit.fakes.releases import go_type
 from ctrlkit.fakes.tracker.schema.go_text import decoded_type
 from ctrlkit.fakes.tracker.schema.quantities import canonical
@@ -340,10 +342,47 @@ class Struct:
         self._always = tuple(always)
 
 
+class _ReadOnce(Struct):
+    """A type whose values are long and come again: what became of one without unknown fields is remembered."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self, types: Types, name: str) -> None:
+        super().__init__(types, name)
+        self._known: dict[bytes, bytes] = {}
+
+    def read(
+        self, value: Mapping[str, Any], path: Path, unknown: list[str], present: Mapping[str, Any] = _NOTHING
+    ) -> Plain:
+        """Read a value; see Struct.read."""
+        try:
+            text = msgspec.json.encode(value)
+        except (TypeError, ValueError, OverflowError):  # no value that comes from JSON
+            return super().read(value, path, unknown, present)
+        found = self._known.get(text)
+        if found is not None:
+            kept: Plain = msgspec.json.decode(found)
+            return kept
+        told = len(unknown)
+        kept = super().read(value, path, unknown, present)
+        if len(unknown) == told:
+            if len(self._known) >= _READ_ONCE_MAX:
+                self._known.clear()
+            self._known[text] = msgspec.json.encode(kept)
+        return kept
+
+
+_LONG = frozenset({"CustomResourceValidation"})
+"""The types of values that are given to each server anew."""
+
+_READ_ONCE_MAX = 16
+"""How many values of such a type are remembered."""
+
+
 @functools.cache
 def struct_named(types: Types, name: str) -> Struct:
     """Return a type by its name."""
-    return Struct(types, name)
+    return _ReadOnce(types, name) if name in _LONG else Struct(types, name)
 
 
 _ZEROS: Mapping[str, Any] = {"s": "", "b": False, "i32": 0, "i64": 0, "n": 0, "q": "0", "x": 0}

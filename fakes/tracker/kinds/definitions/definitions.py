@@ -326,7 +326,7 @@ def _forms_of(registry: Registry, now: int, definition: Object) -> Forms:
     for version in definition["spec"]["versions"]:
         name, openapi = version["name"], version["schema"]["openAPIV3Schema"]
         had = known.schemas.get(name) if known is not None else None
-        schemas[name] = had if had is not None and had.openapi == openapi else CustomSchema(openapi)
+        schemas[name] = had if had is not None and had.openapi == openapi else CustomSchema.shared(openapi)
     stored_as = next(version["name"] for version in definition["spec"]["versions"] if version.get("storage"))
     forms = Forms(schemas, (Era(-1, stored_as),)) if known is None else known.changed(schemas, stored_as, now)
     return forms.converted_by(WebhookConversion.of(definition) or unconverted)

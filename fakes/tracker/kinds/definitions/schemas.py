@@ -278,12 +278,21 @@ def unknown_formats(definition: Object) -> Iterator[str]:
     """Yield the formats that the schemas of a definition name and the server does not know."""
     for version in definition["spec"].get("versions") or ():
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        for node in every_node(schema) if schema is not None else ():
-            form, kind = node.get("format") or "", node.get("type") or ""
-            is_text = kind in ("", "string")
-            known = form.replace("-", "") in _TEXT_FORMATS if is_text else form in _FORMATS.get(kind, ())
-            if form and not known:
-                yield form
+        if schema is not None:
+            yield from _unknown_formats(msgspec.json.encode(schema))
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _unknown_formats(text: bytes) -> tuple[str, ...]:
+    """The formats of one schema, which are looked for once, as its causes are."""
+    found = []
+    for node in every_node(msgspec.json.decode(text)):
+        form, kind = node.get("format") or "", node.get("type") or ""
+        is_text = kind in ("", "string")
+        known = form.replace("-", "") in _TEXT_FORMATS if is_text else form in _FORMATS.get(kind, ())
+        if form and not known:
+            found.append(form)
+    return tuple(found)
 
 
 def every_node(node: Object) -> Iterator[Object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctrlkit.fakes.tracker.schema import typed
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
+from ctrlkit.fakes.tracker.schema.types import types_of
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 from tests.judge.public_crds.objects import Objects
 
 TEXT = {"type": "string"}
@@ -115,3 +119,24 @@ def test_integers(value: Any, text: str) -> None:
     causes = CustomSchema({"type": "object", "properties": {"a": port}}).value_causes({"a": value})
     said = [cause.message.partition(": ")[2].partition(": ")[2] for cause in causes]
     assert said[:1] == ([text] if text else [])
+
+
+def test_servers_share_a_schema_and_none_can_change_it() -> None:
+    """Each test has a server, which is given the same definition: what was made of its schema is made once."""
+    given = deepcopy(SCHEMA)
+    schema = CustomSchema.shared(given)
+    given["properties"].clear()
+    assert CustomSchema.shared(SCHEMA) is schema
+    assert schema.openapi == SCHEMA
+
+
+def test_a_schema_that_was_read_before_is_read_the_same_each_time() -> None:
+    """Also where it has unknown fields, whose places depend on where the schema is."""
+    version = {"schema": {"openAPIV3Schema": {**SCHEMA, "bogus": 1}}}
+    definition = {"metadata": {"name": "a"}, "spec": {"versions": [version, {"schema": {"openAPIV3Schema": SCHEMA}}]}}
+    first, second = (typed.read(types_of(), CUSTOM_RESOURCE_DEFINITIONS, definition, {}) for _ in range(2))
+    assert first == second
+    assert first[1] == ["spec.versions[0].schema.openAPIV3Schema.bogus"]
+    read = first[0]["spec"]["versions"][1]["schema"]["openAPIV3Schema"]
+    read["properties"].clear()
+    assert typed.read(types_of(), CUSTOM_RESOURCE_DEFINITIONS, definition, {}) == second
