@@ -7,9 +7,11 @@ documents, in JSON too, and lists: of kind List, or of a kind's own such as PodL
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
+import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,6 +23,10 @@ from ctrlkit.wire.yaml_body import read_yaml_documents
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 """The ends of the names of files that are read in a folder, as kubectl reads them."""
+
+_REMEMBERED: Final = 32
+_REMEMBERED_LENGTH_MAX: Final = 1024 * 1024
+"""How many texts are remembered with the documents in them, and up to which length."""
 
 
 class Manifest(NamedTuple):
@@ -153,6 +159,22 @@ def read_documents(path: Path, *, what: str = "manifest") -> Iterable[Any]:
 
 def documents_in(text: str, tried: str) -> Iterable[Any]:
     """Return the documents in a text, without empty ones; errors begin with what was tried. Errors: ConfigError."""
+    if len(text) > _REMEMBERED_LENGTH_MAX:
+        return _documents_in(text, tried)
+    try:
+        documents: Iterable[Any] = pickle.loads(_pickled_documents(text, tried))
+    except RecursionError:
+        return _documents_in(text, tried)
+    return documents
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _pickled_documents(text: str, tried: str) -> bytes:
+    """Read a text once: each test seeds the same files, and to read the YAML of definitions takes long."""
+    return pickle.dumps(_documents_in(text, tried))
+
+
+def _documents_in(text: str, tried: str) -> list[Any]:
     found = _json_documents(text) if text.lstrip().startswith("{") else None
     if found is not None:
         return found

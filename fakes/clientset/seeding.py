@@ -19,12 +19,14 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
+import msgspec
+
 from ctrlkit.errors import AlreadyExists, ApiError, ConfigError
 from ctrlkit.fakes.manifests import Manifest, items_of
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.schema.depth import deeply
-from ctrlkit.model import MergePatch, Options, to_plain
+from ctrlkit.fakes.tracker.schema.depth import decode, deeply, may_have_null
+from ctrlkit.model import Action, MergePatch, Options, Unstructured, Verb, to_plain
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODES
 
 _LIKE_IT: Final = 0.75
@@ -50,22 +52,36 @@ def seed(tracker: Tracker, *objects: Mapping[str, Any] | Manifest) -> None:
     Errors  ValueError for an object of a kind that is not registered, ApiError for one that a server would refuse; of a
             file each is a ConfigError that names the document.
     """
-    manifests = _items(objects)
+    seed_items(tracker, items_in(objects))
+
+
+def seed_items(tracker: Tracker, manifests: Iterable[Manifest]) -> None:
+    """Put the items of `items_in` into a tracker, which has their bodies from then on; see `seed`."""
     _refuse_twins(manifests)
     uids = dict(_uids_of_owners(manifests))
     for manifest in sorted((_joined(one, uids) for one in manifests), key=_place):
         _seed_one(tracker, manifest)
 
 
-def newest_moment(objects: Iterable[Mapping[str, Any] | Manifest]) -> datetime | None:
+def newest_moment(items: Iterable[Manifest]) -> datetime | None:
     """Return the newest moment that objects of a server tell of, None if there is none."""
-    restored = [body for body, _ in _items(objects) if _uid(body)]
+    restored = [body for body, _ in items if _uid(body)]
     return deeply(lambda: max((moment for body in restored for moment in _moments(body)), default=None))
 
 
-def _items(objects: Iterable[Mapping[str, Any] | Manifest]) -> list[Manifest]:
+def items_in(objects: Iterable[Mapping[str, Any] | Manifest]) -> list[Manifest]:
+    """Return copies of objects, of lists item by item."""
     given = [one if isinstance(one, Manifest) else Manifest(one) for one in objects]
-    return deeply(lambda: [item for body, where in given for item in items_of(to_plain(body), where)])
+    return deeply(lambda: [item for body, where in given for item in items_of(_plain(body), where)])
+
+
+def _plain(body: Mapping[str, Any]) -> Any:
+    """`to_plain` of a body: by way of JSON where that comes to the same, as definitions are large."""
+    try:
+        text = msgspec.json.encode(body)
+    except (TypeError, ValueError, OverflowError):
+        return to_plain(body)
+    return to_plain(body) if may_have_null(text) else msgspec.json.decode(text)
 
 
 def _place(manifest: Manifest) -> tuple[int, float]:
@@ -142,7 +158,9 @@ def _create(tracker: Tracker, served: Strategy, body: Mapping[str, Any]) -> None
     resource = served.resource
     if not served.keeps_objects:
         raise ValueError("objects of this kind are answers, and stored nowhere; ask for one with world.client.create")
-    made = tracker.create(resource, body, _STRICT)
+    namespace = _text(_metadata(body), "namespace") if resource.namespaced else ""
+    action = Action(verb=Verb.CREATE, resource=resource, namespace=namespace, body=body, options=_STRICT)
+    made = Unstructured(decode(tracker.call(action)))
     if resource.identity == NODES.identity:  # it is no new one, of which nobody knows yet whether it is ready
         made = tracker.patch(resource, made.key, MergePatch({"spec": {"taints": body.get("spec", {}).get("taints")}}))
     if served.has_status and body.get("status"):

@@ -20,7 +20,7 @@ from ctrlkit.client import Client
 from ctrlkit.errors import CtrlkitError, Forbidden, NotFound
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.clientset.faults import Faults
-from ctrlkit.fakes.clientset.seeding import newest_moment, seed
+from ctrlkit.fakes.clientset.seeding import items_in, newest_moment, seed_items
 from ctrlkit.fakes.durations import parse_duration
 from ctrlkit.fakes.loop import VirtualTimeLoop, at_hand
 from ctrlkit.fakes.manifests import Seeded, read_objects
@@ -233,12 +233,12 @@ class CommonWorld:
         Errors  ConfigError for a file that cannot be read, and for an object of a file that a server would refuse;
                 ApiError for another object that a server would refuse, ValueError for one of a kind that is not served.
         """
-        manifests = read_objects(objects)
+        items = items_in(read_objects(objects))
         with at_hand(self._time):
-            newest = newest_moment(manifests)
+            newest = newest_moment(items)
             if newest is not None and self._time is not None:
                 self._time.set_wall_time_after(newest)
-            seed(self.tracker, *manifests)
+            seed_items(self.tracker, items)
 
     # ---- what runs ---------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -98,6 +99,10 @@ _CONVERTED: Mapping[Identity, str] = {("", "bindings"): "core.pods:as_binding"}
 """Kinds that are written but not stored, each with the function that converts a write of it."""
 
 
+Path = tuple[str, str, str]
+"""Group, version and plural."""
+
+
 class Registry:
     """
     The kinds that are served, by group, version and plural.
@@ -106,26 +111,20 @@ class Registry:
     """
 
     def __init__(self, release_name: str = NEWEST) -> None:
-        self._types = types_of(release_name)
-        self._by_path: dict[tuple[str, str, str], Strategy | KindFacts] = {}
-        self._versions: Counter[tuple[str, str]] = Counter()
-        self._by_kind: dict[tuple[str, str], tuple[str, str, str]] = {}
+        self._by_path: dict[Path, Strategy | KindFacts] = dict(_built_in(release_name))
+        self._versions: Counter[tuple[str, str]] = Counter(_versions_in(release_name))
+        self._by_kind: dict[tuple[str, str], Path] = dict(_paths_by_kind(release_name))
         self.custom_forms: dict[Identity, Forms] = {}
         """How the objects of custom kinds are stored and shown, by group and plural."""
         self.release: str = release_name
         """The Kubernetes release that is served, such as "1.36"."""
-        for facts in release(release_name).kinds:
-            path = (facts.group, facts.version, facts.plural)
-            self._by_path[path] = facts
-            self._versions[path[:2]] += 1
-            self._by_kind[facts.api_version, facts.kind] = path
 
     def find(self, group: str, version: str, plural: str) -> Strategy | None:
         """Return the kind at a path of the API, None if it is not served."""
         path = (group, version, plural)
         found = self._by_path.get(path)
         if isinstance(found, KindFacts):
-            found = self._by_path[path] = _strategy(group, version, plural).as_served(found, self._types)
+            found = self._by_path[path] = _maker(self.release, path)()
         return found
 
     def find_kind(self, api_version: str, kind: str) -> Strategy | None:
@@ -230,13 +229,41 @@ def has_strategy(group: str, plural: str) -> bool:
     return (group, plural) in _STRATEGIES or any((path[0], path[2]) == (group, plural) for path in _FORMS)
 
 
-def _strategy(group: str, version: str, plural: str) -> Strategy:
+@functools.cache
+def _built_in(release_name: str) -> Mapping[Path, KindFacts]:
+    """The kinds of a release by their paths."""
+    return {(facts.group, facts.version, facts.plural): facts for facts in release(release_name).kinds}
+
+
+@functools.cache
+def _versions_in(release_name: str) -> Mapping[tuple[str, str], int]:
+    """How many kinds a release has in a group at a version."""
+    return Counter(path[:2] for path in _built_in(release_name))
+
+
+@functools.cache
+def _paths_by_kind(release_name: str) -> Mapping[tuple[str, str], Path]:
+    return {(facts.api_version, facts.kind): path for path, facts in _built_in(release_name).items()}
+
+
+@functools.cache
+def _maker(release_name: str, path: Path) -> Callable[[], Strategy]:
+    """Return what makes the strategy of a kind of a release: the same one for all servers, if it has no state."""
+    facts, types = _built_in(release_name)[path], types_of(release_name)
+    found = _strategy(*path)
+    if isinstance(found, Strategy):
+        served = found.as_served(facts, types)
+        return lambda: served
+    return lambda: found().as_served(facts, types)
+
+
+def _strategy(group: str, version: str, plural: str) -> Strategy | Callable[[], Strategy]:
     place = _FORMS.get((group, version, plural)) or _STRATEGIES.get((group, plural))
     if place is None:
         fields = SELECTABLE.get((group, plural), ())
         return Strategy(selectable_fields=fields, selected_value=selected) if fields else Strategy()
     found: Strategy | Callable[[], Strategy] = _named(place)
-    return found if isinstance(found, Strategy) else found()
+    return found
 
 
 def _named(place: str) -> Any:

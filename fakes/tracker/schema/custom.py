@@ -44,7 +44,7 @@ _REMEMBERED = 256
 _REMEMBERED_BYTES_MAX = 16 * 1024
 """How many values of fields are remembered as they are completed, and up to which size."""
 
-_SHARED = 16
+_SHARED = 64
 """How many schemas the servers of a process share."""
 
 Node = Mapping[str, Any]

@@ -89,6 +89,16 @@ def encode(value: object) -> bytes:
     return deeply(msgspec.json.encode, value)
 
 
+def may_have_null(document: bytes) -> bool:
+    """
+    Whether an encoded text may have a null, which also stands for a number that is none.
+
+    >>> may_have_null(encode({"a": float("nan")})), may_have_null(encode({"nullable": "null"}))
+    (True, False)
+    """
+    return b":null" in document or b"[null" in document or b",null" in document or document == b"null"
+
+
 def _on_deep_stack(work: Callable[[], T]) -> T:
     """Do `work` in another thread, with this one's context and event loop, while this one waits."""
     if getattr(_here, "is_deep", False):

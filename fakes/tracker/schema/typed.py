@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ctrlkit.fakes.releases import go_type
+from ctrlkit.fakes.tracker.schema.depth import may_have_null
 from ctrlkit.fakes.tracker.schema.go_text import decoded_type
 from ctrlkit.fakes.tracker.schema.quantities import canonical
 from ctrlkit.fakes.tracker.schema.times import MICROSECONDS, SECONDS, NoTime, canonical_time
@@ -358,6 +359,8 @@ class _ReadOnce(Struct):
         try:
             text = msgspec.json.encode(value)
         except (TypeError, ValueError, OverflowError):  # no value that comes from JSON
+            text = b"null"
+        if may_have_null(text):
             return super().read(value, path, unknown, present)
         found = self._known.get(text)
         if found is not None:
@@ -375,7 +378,7 @@ class _ReadOnce(Struct):
 _LONG = frozenset({"CustomResourceValidation"})
 """The types of values that are given to each server anew."""
 
-_READ_ONCE_MAX = 16
+_READ_ONCE_MAX = 64
 """How many values of such a type are remembered."""
 
 

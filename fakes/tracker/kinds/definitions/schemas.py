@@ -60,7 +60,10 @@ def schema_causes(validation: Object, path: str, *, has_status: bool, is_unchang
         text = msgspec.json.encode(schema)
     except (TypeError, ValueError, OverflowError):  # no schema that comes from JSON
         return _causes_of(schema, path, has_status=has_status, is_unchanged=is_unchanged)
-    return list(_judged(text, path, has_status=has_status, is_unchanged=is_unchanged))
+    found = _judged(text, path, has_status=has_status, is_unchanged=False)
+    if found and is_unchanged:  # less is asked of it than of a new one
+        found = _judged(text, path, has_status=has_status, is_unchanged=True)
+    return list(found)
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)

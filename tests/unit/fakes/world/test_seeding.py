@@ -34,6 +34,7 @@ from ctrlkit.model.kinds import (
     SERVICES,
     STATEFULSETS,
 )
+from tests.support.calls import counted_calls
 
 PRINTED = Path(__file__).parent / "printed"
 """What kubectl printed on a cluster of Kubernetes 1.36.3: a namespace with workloads, and a custom kind."""
@@ -227,6 +228,23 @@ def test_yaml_is_read_as_kubernetes_reads_it(tmp_path: Path, text: str, means: o
 
 
 UID = "uid: 6f2b7c3e-8c1f-4a86-9f1d-1d2c9f1f0b11"
+
+
+def test_a_file_is_parsed_once_and_each_reader_has_objects_of_its_own(tmp_path: Path) -> None:
+    """Each test seeds the same files; what one of them does with the objects, no other sees, and a new text is read."""
+    file = tmp_path / "a.yaml"
+    file.write_text("\n".join(f"---\nkind: Widget\nspec: {{number: {number}, list: [1]}}" for number in range(50)))
+    with counted_calls() as first:
+        objects = list(read_manifests(file))
+    with counted_calls() as second:
+        again = list(read_manifests(file))
+    assert again == objects
+    assert second.count * 5 < first.count
+    for body, _ in objects:
+        body["spec"]["list"].append(2)
+    assert [body["spec"]["list"] for body, _ in read_manifests(file)] == [[1]] * 50
+    file.write_text("kind: Widget")
+    assert [body for body, _ in read_manifests(file)] == [{"kind": "Widget"}]
 
 
 @pytest.mark.parametrize(
