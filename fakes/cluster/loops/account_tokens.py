@@ -91,6 +91,10 @@ def _to_secrets(secrets: Lister[Unstructured], account: Record[Any]) -> Iterable
     return [one.key for one in there if (one.metadata.annotations or {}).get(NAME) == account.key.name]
 
 
+def _is_token(change: Change[Any]) -> bool:
+    return change.new is not None and change.new.shared.get("type") == TOKEN_TYPE
+
+
 def _comes_or_goes(change: Change[Any]) -> bool:
     return change.old is None or change.new is None or change.old.meta.uid != change.new.meta.uid
 
@@ -100,7 +104,7 @@ def add_account_tokens(manager: Manager, *, root_ca: str) -> None:
     secrets, accounts = manager.informer(SECRETS), manager.informer(SERVICE_ACCOUNTS)
     loop = AccountTokens(manager.client, secrets.lister, accounts.lister, root_ca)
     watches: list[Watch[Any]] = [
-        Watch(secrets, to_self),
+        Watch(secrets, to_self, predicate=_is_token),
         Watch(accounts, partial(_to_secrets, secrets.lister), predicate=_comes_or_goes),
     ]
     manager.add(Controller(name="account-tokens", reconcile=loop.reconcile, watches=watches))

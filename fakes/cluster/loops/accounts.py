@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ctrlkit.cache import Lister
+from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.errors import AlreadyExists, Conflict, Forbidden, NotFound
@@ -67,9 +67,17 @@ def _to_namespace(record: Record[Any]) -> Iterable[ObjectKey]:
     return [ObjectKey("", record.key.namespace)] if record.key.name in _NAMES else []
 
 
+def _is_gone(change: Change[Any]) -> bool:
+    return change.new is None
+
+
 def add_accounts(manager: Manager, *, root_ca: str) -> None:
     """Add the loop to a manager."""
     namespaces, accounts, config_maps = (manager.informer(kind) for kind in (NAMESPACES, SERVICE_ACCOUNTS, CONFIG_MAPS))
     loop = Accounts(manager.client, namespaces.lister, accounts.lister, config_maps.lister, root_ca)
-    watches = [Watch(namespaces, to_self), Watch(accounts, _to_namespace), Watch(config_maps, _to_namespace)]
+    watches: list[Watch[Any]] = [
+        Watch(namespaces, to_self),
+        Watch(accounts, _to_namespace, predicate=_is_gone),
+        Watch(config_maps, _to_namespace),
+    ]
     manager.add(Controller(name="accounts", reconcile=loop.reconcile, watches=watches))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctrlkit.cache import Change
-from ctrlkit.model import ObjectKey, Unstructured
+from ctrlkit.model import ObjectKey, Unstructured, is_newer
 
 
 class Echoes:
@@ -17,18 +17,19 @@ class Echoes:
     """
 
     def __init__(self) -> None:
-        self._versions: dict[ObjectKey, str] = {}
+        self._versions: dict[ObjectKey, list[str]] = {}  # in the order of the writes
 
     def wrote(self, answer: Unstructured) -> None:
         """Note what the server made of an object that was written."""
-        self._versions[answer.key] = answer["metadata"]["resourceVersion"]
+        self._versions.setdefault(answer.key, []).append(answer["metadata"]["resourceVersion"])
 
     def is_new(self, change: Change[Any]) -> bool:
-        """Whether a change tells of anything but the last write here."""
-        if change.new is None:
-            self._versions.pop(change.key, None)
+        """Whether a change tells of anything but a write here."""
+        versions = self._versions.pop(change.key, None)
+        if versions is None or change.new is None:
             return True
-        if self._versions.get(change.key) != change.new.version:
-            return True
-        del self._versions[change.key]
-        return False
+        seen = change.new.version
+        later = [version for version in versions if is_newer(version, than=seen)]
+        if later:
+            self._versions[change.key] = later
+        return seen not in versions

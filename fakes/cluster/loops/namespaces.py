@@ -81,12 +81,16 @@ def _is_gone(change: Change[Any]) -> bool:
     return change.new is None
 
 
+def _is_ending(change: Change[Any]) -> bool:
+    return change.new is not None and change.new.meta.deleting
+
+
 def add_namespaces(manager: Manager, kinds: WatchedKinds) -> None:
     """Add the namespace controller to a manager."""
     informer = manager.informer(NAMESPACES)
     loop = Namespaces(manager.client, informer.lister, kinds)
     built_in = kinds.informers
-    watches: list[Watch[Any]] = [Watch(informer, to_self)]
+    watches: list[Watch[Any]] = [Watch(informer, to_self, predicate=_is_ending)]
     watches += [
         Watch(informer, loop.keys_for, predicate=_is_gone) for informer in built_in if informer.resource.namespaced
     ]

@@ -29,6 +29,7 @@ from ctrlkit.fakes.cluster.loops.provisioning import (
     grown,
     grown_on_server,
     is_to_be_deleted,
+    may_need_provisioner,
     modified,
     modifying,
     new_volume,
@@ -223,8 +224,12 @@ def add_provisioner(manager: Manager) -> None:
 
     def asks(change: Change[Any]) -> bool:
         """Whether a claim is a provisioner's, or may be the first without a class."""
-        annotations = change.new.meta.annotations or {} if change.new is not None else {}
-        return change.new is not None and (STORAGE_PROVISIONER in annotations or not len(classes.lister))
+        new = change.new
+        if new is None:
+            return False
+        if STORAGE_PROVISIONER in (new.meta.annotations or {}):
+            return may_need_provisioner(new.shared)
+        return not len(classes.lister)
 
     loop = Provisioner(manager, claims.lister, volumes.lister, classes.lister, pods.lister)
     watches: list[Watch[Any]] = [

@@ -148,6 +148,16 @@ def is_to_be_deleted(volume: Unstructured) -> bool:
 # ---- growth ----------------------------------------------------------------------------------------------------------
 
 
+def may_need_provisioner(claim: Unstructured) -> bool:
+    """Whether a claim has no volume, or is bound to one and does not have just what it asks for."""
+    if not claim.at("spec.volumeName"):
+        return True
+    status = claim.get("status") or {}
+    has = (status.get("capacity") or {}).get("storage"), status.get("currentVolumeAttributesClassName")
+    asks = requested(claim), claim["spec"].get("volumeAttributesClassName")
+    return status.get("phase") == Phase.BOUND and has != asks
+
+
 def wants_growth(claim: Unstructured, volume: Unstructured) -> bool:
     """Whether a claim asks for more than it has, of a volume that one of ours made for it."""
     made_by = (volume.metadata.annotations or {}).get(PROVISIONED_BY)

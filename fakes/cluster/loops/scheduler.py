@@ -145,7 +145,7 @@ class Scheduler:
         def helps(plugins: frozenset[Plugin], pod: PodFacts) -> bool:
             return not plugins.isdisjoint(OF_VOLUMES) and bool(pod.claims) and (claim is None or claim in pod.claims)
 
-        if self.pending.retry(helps) or self.binder.bindings:
+        if self.pending.retry(helps) or (claim is not None and self.binder.ends_with(claim)):
             self.wake()
 
     def note_node(self, change: Change[Unstructured]) -> bool:

@@ -45,15 +45,15 @@ class Binding:
     def problem(self, claims: Informer[Unstructured], now: datetime) -> str | None:
         """Return what has failed, "" if all is bound; None as long as it waits."""
         for key in (*self.choices.bind, *self.choices.make):
-            claim = claims.lister.find(key)
+            claim = claims.lister.find_record(key)
             if claim is None:
                 return f'{_FAILED}persistentvolumeclaim "{key.name}" not found'
-            annotations = claim.metadata.annotations or {}
-            if is_newer(self.versions.get(key, ""), claim.metadata.resource_version):
+            annotations = claim.meta.annotations or {}
+            if is_newer(self.versions.get(key, ""), claim.version):
                 return None
             if key in self.choices.make and annotations.get(SELECTED_NODE) != self.node:
                 return f'{_FAILED}provisioning failed for PVC "{key.name}"'
-            if not claim.at("spec.volumeName") or BIND_COMPLETED not in annotations:
+            if BIND_COMPLETED not in annotations or not claim.shared.at("spec.volumeName"):
                 return f"{_FAILED}context deadline exceeded" if now >= self.until else None
         return ""
 
@@ -149,6 +149,14 @@ class VolumeBinder:
     def drop(self, uid: str) -> None:
         """Forget a pod that has gone."""
         self.bindings.pop(uid, None)
+
+    def ends_with(self, claim: ObjectKey) -> bool:
+        """Whether a pod that waits for a claim waits no longer."""
+        claims, now = self._claims, clock.now()
+        return claims is not None and any(
+            (claim in one.choices.make or claim in one.choices.bind) and one.problem(claims, now) is not None
+            for one in self.bindings.values()
+        )
 
     def ended(self) -> list[tuple[Binding, str]]:
         """Take those that wait no longer, each with what has failed; "" where all its claims are bound."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ctrlkit.cache import Change, Informer, Lister
@@ -19,6 +19,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.errors import NotFound
 from ctrlkit.events import EventRecorder, EventType
+from ctrlkit.fakes.cluster.loops.echoes import Echoes
 from ctrlkit.fakes.cluster.loops.pod_claims import BY_CLAIM, index_by_claim
 from ctrlkit.fakes.cluster.loops.pods import is_final
 from ctrlkit.fakes.cluster.loops.storage_objects import (
@@ -114,6 +115,8 @@ class Volumes:
     pods: Lister[Unstructured]
     reader: VolumeReader
     recorder: EventRecorder
+    echoes_of_volumes: Echoes = field(default_factory=Echoes)
+    echoes_of_claims: Echoes = field(default_factory=Echoes)
 
     async def reconcile(self, request: Request) -> Outcome:
         """Take the next step for a claim or a volume."""
@@ -167,18 +170,28 @@ class Volumes:
         )
 
     async def _bind(self, claim: Unstructured, name: str) -> None:
-        """Bind a claim to a volume, or complete what is there of the binding: the volume is written first."""
+        """
+        Bind a claim to a volume, or complete what is there of the binding: the volume is written first.
+
+        Nothing follows from what was written for that: a write that fails leads to another try by itself.
+        """
         volume = self.volumes.find(ObjectKey("", name))
         if volume is None:
             return
         held = held_for(volume, claim)
         if held is not None:
             volume = await self.client.update(PERSISTENT_VOLUMES, held)
-        volume = await self._write_phase(volume, Phase.BOUND)
+            self.echoes_of_volumes.wrote(volume)
+        bound = await self._write_phase(volume, Phase.BOUND)
+        if bound is not volume:
+            self.echoes_of_volumes.wrote(bound)
         complete = completed(claim, name)
         if complete is not None:
             claim = await self.client.update(PERSISTENT_VOLUME_CLAIMS, complete)
-        await self._write_claim(claim, Phase.BOUND, volume)
+            self.echoes_of_claims.wrote(claim)
+        written = await self._write_claim(claim, Phase.BOUND, bound)
+        if written is not claim:
+            self.echoes_of_claims.wrote(written)
 
     async def _leave_to(self, claim: Unstructured, provisioner: str) -> None:
         """Note on a claim which provisioner is to make its volume."""
@@ -187,10 +200,11 @@ class Volumes:
             notes = dict.fromkeys((STORAGE_PROVISIONER, BETA_STORAGE_PROVISIONER), provisioner)
             await self.client.update(PERSISTENT_VOLUME_CLAIMS, annotated(claim, notes))
 
-    async def _write_claim(self, claim: Unstructured, phase: Phase, volume: Unstructured | None) -> None:
+    async def _write_claim(self, claim: Unstructured, phase: Phase, volume: Unstructured | None) -> Unstructured:
         status = claim_status(claim, phase, volume)
-        if status != claim.get("status"):
-            await self.client.update_status(PERSISTENT_VOLUME_CLAIMS, {**claim, "status": status})
+        if status == claim.get("status"):
+            return claim
+        return await self.client.update_status(PERSISTENT_VOLUME_CLAIMS, {**claim, "status": status})
 
     # ---- volumes -------------------------------------------------------------------------------------------------
 
@@ -316,9 +330,9 @@ def add_volumes(manager: Manager) -> None:
     client, recorder = manager.client, manager.recorder("persistentvolume-controller")
     loop = Volumes(client, volumes.lister, claims.lister, classes.lister, pods.lister, reader, recorder)
     watches: list[Watch[Any]] = [
-        Watch(claims, to_self),
+        Watch(claims, to_self, predicate=loop.echoes_of_claims.is_new),
         Watch(claims, _to_volume, predicate=_has_gone),
-        Watch(volumes, to_self),
+        Watch(volumes, to_self, predicate=loop.echoes_of_volumes.is_new),
         Watch(volumes, to_holder, predicate=_has_gone),
         Watch(volumes, to_waiting),
         Watch(classes, of_class),
