@@ -163,6 +163,16 @@ class Repeats:
         self._things.pop(about, None)
 
 
+class _SaidSoFar:
+    """What a FailureLog remembers: what was repeated, and about what each way to fail was told with its traceback."""
+
+    __slots__ = ("repeats", "traced")
+
+    def __init__(self) -> None:
+        self.repeats = Repeats()
+        self.traced: BoundedDict[Hashable, Hashable] = BoundedDict(limit=WAYS_MAX)
+
+
 class FailureLog:
     """
     Logs what a part survives, each in one line, and what is repeated now and then, as the head of this module says.
@@ -174,10 +184,11 @@ class FailureLog:
     and goes on: about the same thing or another one. It then says where in the program's own code it was raised.
     """
 
+    __slots__ = ("_log", "_said")
+
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
-        self._repeats = Repeats()
-        self._traced: BoundedDict[Hashable, Hashable] = BoundedDict(limit=WAYS_MAX)  # about what
+        self._said: _SaidSoFar | None = None  # most parts never fail, and there are many of them
 
     def tell(
         self,
@@ -200,10 +211,10 @@ class FailureLog:
             note_unforeseen(error, where)
         what = (type(error), without_numbers(text)) if foreseen else hash(tuple(_way_of(error)))
         is_traced = not foreseen and self._is_traced(what)
-        saying = self._repeats.say(about, what, clock.reader()())
+        saying = self._so_far.repeats.say(about, what, clock.reader()())
         values["error"] = text
         if saying.is_written and not (foreseen or is_traced):
-            self._traced.put(what, about)
+            self._so_far.traced.put(what, about)
             values["exc_info"] = error
         elif not foreseen and (place := place_of_error(error)):
             values["where"] = place
@@ -213,14 +224,22 @@ class FailureLog:
         self, event: str, about: Hashable, /, *, what: Hashable, level: LogLevel = LogLevel.WARNING, **values: Any
     ) -> None:
         """Write the log line `event` about something that is no exception; `what` is the same where it is repeated."""
-        self._write(self._repeats.say(about, what, clock.reader()()), level, event, values)
+        self._write(self._so_far.repeats.say(about, what, clock.reader()()), level, event, values)
 
     def forget(self, about: Hashable) -> None:
         """Note that it went well: the next error about this thing is logged in full."""
-        self._repeats.forget(about)
+        if self._said is not None:
+            self._said.repeats.forget(about)
+
+    @property
+    def _so_far(self) -> _SaidSoFar:
+        if self._said is None:
+            self._said = _SaidSoFar()
+        return self._said
 
     def _is_traced(self, way: Hashable) -> bool:
-        return way in self._traced and self._repeats.knows(self._traced[way], way)
+        said = self._said
+        return said is not None and way in said.traced and said.repeats.knows(said.traced[way], way)
 
     def _write(self, saying: Saying, level: LogLevel, event: str, values: dict[str, Any]) -> None:
         if saying.repeated:

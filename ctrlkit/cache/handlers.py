@@ -82,6 +82,8 @@ class LatestByKey(Generic[T]):
         return len(self._waiting)
 
 
+_log = telemetry.logger("informer")
+
 Handler = Callable[[Change[T]], None]
 """What `Informer.add_handler` takes: a function that is called with each change, and does not wait."""
 
@@ -124,7 +126,7 @@ class Turn:
 
     def __init__(self) -> None:
         self.clock: Callable[[], float] = monotonic
-        self._due: deque[Callable[[], None]] = deque()
+        self._due: list[Callable[[], None]] = []
 
     def add(self, take_slice: Callable[[], None]) -> None:
         """Call a function in the next turn, once."""
@@ -134,10 +136,11 @@ class Turn:
         self._due.append(take_slice)
 
     def _run(self) -> None:
-        due, self._due = self._due, deque()
+        due = iter(self._due)
+        self._due = []
         try:
-            while due:
-                due.popleft()()
+            for take_slice in due:
+                take_slice()
         finally:
             for each in due:  # something ends the program; until it does the others go on
                 self.add(each)
@@ -183,8 +186,7 @@ class Registration(Generic[T]):
         self._later: deque[tuple[int, float]] = deque()  # of those of later turns: how many came before, and when
         self._marked = False
         self._behind = False  # a slice has left some
-        self._log = telemetry.logger("informer")
-        self._failure_log = FailureLog(self._log)
+        self._failure_log = FailureLog(_log)
 
     def has_synced(self) -> bool:
         """Whether every object of the first list was handled."""
@@ -319,7 +321,7 @@ class Registration(Generic[T]):
         oldest_s, depth = self.oldest_s, len(self.pending)
         if depth >= self._warn_at and oldest_s >= BEHIND_S:
             self._warn_at = 2 * depth
-            self._log.warning("handler_fell_behind", handler=self.name, depth=depth, oldest_s=round(oldest_s, 3))
+            _log.warning("handler_fell_behind", handler=self.name, depth=depth, oldest_s=round(oldest_s, 3))
 
     def _report(self, change: Change[T], error: Exception) -> None:
         self.failures += 1

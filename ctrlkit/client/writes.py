@@ -7,8 +7,8 @@ Out      One Write for each object, in the blocks that asked for it, in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 
 from ctrlkit.model import Action, Effect, ObjectKey, ObjectMeta, Verb, Write
@@ -16,20 +16,29 @@ from ctrlkit.wire.answers import Answer
 from ctrlkit.wire.list_parts import metadata_of_items
 
 
-class _Notes:
+class _Notes(AbstractContextManager[list[Write]]):
     """The listeners of one block, as long as it lasts: a task that it has started may go on for ever."""
 
-    __slots__ = ("listeners",)
+    __slots__ = ("_token", "_writes", "listeners")
 
-    def __init__(self, *listeners: Callable[[Write], None]) -> None:
-        self.listeners = listeners
+    def __init__(self, on_write: Callable[[Write], None] | None) -> None:
+        self._writes: list[Write] = []
+        note = self._writes.append
+        self.listeners: tuple[Callable[[Write], None], ...] = (note,) if on_write is None else (note, on_write)
+
+    def __enter__(self) -> list[Write]:
+        self._token = _NOTES.set((*_NOTES.get(), self))
+        return self._writes
+
+    def __exit__(self, *_: object) -> None:
+        self.listeners = ()
+        _NOTES.reset(self._token)
 
 
 _NOTES: ContextVar[tuple[_Notes, ...]] = ContextVar("ctrlkit_written", default=())
 
 
-@contextmanager
-def noting_writes(on_write: Callable[[Write], None] | None = None) -> Iterator[list[Write]]:
+def noting_writes(on_write: Callable[[Write], None] | None = None) -> AbstractContextManager[list[Write]]:
     """
     Return a list that gets each write of this block once it was carried out, those of tasks it starts included.
 
@@ -41,14 +50,7 @@ def noting_writes(on_write: Callable[[Write], None] | None = None) -> Iterator[l
     for: nobody knows its version, or whether it was carried out. `on_write` is called with each write as it is noted.
     After the block nothing is added any more, whatever its tasks do.
     """
-    writes: list[Write] = []
-    notes = _Notes(writes.append, *((on_write,) if on_write else ()))
-    token = _NOTES.set((*_NOTES.get(), notes))
-    try:
-        yield writes
-    finally:
-        notes.listeners = ()
-        _NOTES.reset(token)
+    return _Notes(on_write)
 
 
 def note(action: Action, answer: Answer, *, server: object) -> None:

@@ -273,4 +273,7 @@ class History:
 
 
 def _cut(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple([text if len(text) <= CAUSE_MAX else f"{text[: CAUSE_MAX - 3]}..." for text in texts])
+    for text in texts:
+        if len(text) > CAUSE_MAX:
+            return tuple([text if len(text) <= CAUSE_MAX else f"{text[: CAUSE_MAX - 3]}..." for text in texts])
+    return tuple(texts)  # of a tuple itself

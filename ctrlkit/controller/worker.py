@@ -291,7 +291,7 @@ class Workers:
             case Result.TERMINAL_ERROR:
                 pass
         if next_s is not None:
-            self._causes.note_due(key, kind, monotonic() + next_s)
+            self._causes.note_due(key, kind, self._clock() + next_s)
         return next_s
 
     def _forget_failures(self, key: ObjectKey) -> None:

@@ -85,13 +85,13 @@ class Lister(Generic[T]):
 
     def find(self, key: ObjectKey | str) -> T | None:
         """The object, or None where the cache has none."""
-        record = self.find_record(self._placed(key))
+        record = self._store.get(self._placed(key))
         return None if record is None else record.value
 
     def get(self, key: ObjectKey | str) -> T:
         """The object; NotFound where the cache has none."""
         key = self._placed(key)
-        record = self.find_record(key)
+        record = self._store.get(key)
         if record is None:
             name = key.name
             raise NotFound(f'{self.resource} "{name}" not found', details={"name": name, "kind": self.resource.plural})
@@ -133,7 +133,7 @@ class Lister(Generic[T]):
 
     def find_record(self, key: ObjectKey | str) -> Record[T] | None:
         """The record, for its metadata alone: nothing is decoded. None for any key that the cache does not have."""
-        return self._store.get(ObjectKey.of(key))
+        return self._store.get(key if isinstance(key, ObjectKey) else ObjectKey.parse(key))
 
     def records(
         self, *, namespace: str = "", selector: LabelSelector | str = "", fields: FieldSelector | str = ""
@@ -161,7 +161,8 @@ class Lister(Generic[T]):
 
     def _placed(self, key: ObjectKey | str) -> ObjectKey:
         """The key, with a namespace exactly where the kind has them; ValueError else."""
-        key = ObjectKey.of(key)
+        if not isinstance(key, ObjectKey):
+            key = ObjectKey.parse(key)
         if bool(key.namespace) is self.resource.namespaced:
             return key
         if self.resource.namespaced:

@@ -252,9 +252,8 @@ class Store(Generic[T]):
             self._quarantine[key] = record.fault
         elif self._quarantine:
             self._quarantine.pop(key, None)
-        if self._indexes:
-            for name, index in self._indexes.items():
-                self._put_into(name, index, record)
+        for name, index in self._indexes.items():
+            self._put_into(name, index, record)
         return record
 
     def _put_into(self, name: str, index: Index[T], record: Record[T]) -> None:
