@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 
 from hypothesis import settings
 
@@ -14,6 +15,9 @@ __all__ = ["pytest_asyncio_loop_factories", "pytest_pyfunc_call"]
 settings.register_profile("no-clock", deadline=None, max_examples=12)  # how fast an example ran says nothing
 settings.register_profile(THOROUGH, deadline=None)
 settings.load_profile("no-clock")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in `make test &` of a script; programs of tests inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
