@@ -16,15 +16,17 @@ from ctrlkit.fakes.cluster import ALL, Cluster, InProcessRuntime
 from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.telemetry import LogLevel, configure_logging
 from tests.judge.loops.program import Step, play, program_of
+from tests.judge.loops.rounds import go_round
 from tests.judge.loops.state import Objects, read, state_of
 from tests.judge.test_stories import kubelet
-from tests.stories.scene import IMAGES
+from tests.stories.scene import IMAGES, Scene
 
 LENGTH = 8
 AT_ONCE = 8
-_REST_S = 2.5
-"""After so long without a change a real control plane is at rest: its controllers wait 1 s at most."""
-_POLL_S = 0.25
+_STEP_S = 5.0
+"""So long our loops have for a step, on their own clock."""
+_MOSTLY_S = 1.5
+"""After so long a step has mostly come to its end on a real control plane; if not, that costs a round."""
 
 
 Played = Sequence[tuple[str, Objects]]
@@ -51,28 +53,31 @@ async def _in_a_world(steps: Sequence[Step]) -> Played:
         played = []
         for step in steps:
             refusal = await play(world.client, world.namespace, step)
-            await world.advance(_REST_S * 2)
+            await world.advance(_STEP_S)
             played.append((refusal, await read(world.client, world.namespace)))
         return played
 
 
 async def _live(kubeconfig: str, steps: Sequence[Step]) -> Played:
-    async with LiveWorld(kubeconfig=kubeconfig) as world:
+    async with LiveWorld(kubeconfig=kubeconfig) as world, LiveWorld(kubeconfig=kubeconfig) as beside:
+        await go_round(Scene(beside))  # controllers start one after the other
         played = []
         for step in steps:
             refusal = await play(world.client, world.namespace, step)
-            played.append((refusal, await _at_rest(world)))
+            played.append((refusal, await _at_rest(world, Scene(beside))))
         return played
 
 
-async def _at_rest(world: LiveWorld) -> Objects:
-    """Wait until nothing has changed for some time."""
-    before, quiet_s = await read(world.client, world.namespace), 0.0
-    while quiet_s < _REST_S:
-        await asyncio.sleep(_POLL_S)
-        now = await read(world.client, world.namespace)
-        before, quiet_s = now, (quiet_s + _POLL_S if state_of(now) == state_of(before) else 0.0)
-    return before
+async def _at_rest(world: LiveWorld, beside: Scene) -> Objects:
+    """Wait until nothing has changed during a round."""
+    await asyncio.sleep(_MOSTLY_S)
+    found = await read(world.client, world.namespace)
+    while True:
+        before = found
+        await go_round(beside)
+        found = await read(world.client, world.namespace)
+        if state_of(found) == state_of(before):
+            return found
 
 
 def compared(seed: int, ours: Played, real: Played) -> Found | None:
