@@ -99,12 +99,12 @@ class Stranger:
 
 @pytest.fixture(params=["apiserver", pytest.param("control_plane", marks=pytest.mark.judge)])
 def stranger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stranger]:
-    """Programs meet `ctrlkit apiserver`, a process of its own; and, under `make judge`, a real kube-apiserver."""
+    """Programs meet `ctrlkit apiserver`, a process of its own; and, under `make judge`, a kube-apiserver alone."""
     namespace = f"foreign-{token_hex(3)}"
     if request.param == "control_plane":
         plane = request.getfixturevalue("control_plane")
         yield Stranger(Path(plane.kubeconfig), tmp_path, namespace)
         return
     kubeconfig = tmp_path / "kubeconfig"
-    with served(kubeconfig):
+    with served(kubeconfig, "--loops", "none"):  # programs play the controllers themselves
         yield Stranger(kubeconfig, tmp_path, namespace)

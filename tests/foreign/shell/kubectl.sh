@@ -78,6 +78,7 @@ kubectl auth can-i create pods
 kubectl api-resources --api-group=kubectl.example.com --no-headers | awk '{print $1, $2, $3}'
 kubectl get configmap settings --watch --output-watch-events -o name > watched &
 watching=$!
+until grep -q settings watched; do sleep 0.1; done
 kubectl wait --for=jsonpath='{.data.a}'=1 configmap/settings --timeout=60s
 kubectl delete configmap settings
 kubectl wait --for=delete configmap/settings --timeout=60s
