@@ -9,7 +9,7 @@ change of `spec.replicas` in the middle of a rollout is divided among the Replic
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -269,18 +269,28 @@ class _Draft:
         most = self._size() - least - (self._new.replicas - self._new.available)
         if most <= 0:
             return False
-        self._shrink(most, lambda one: max(one.replicas - one.available, 0))
+        if not self._shrink(most, lambda one: one.replicas - one.available):
+            return False
         spare = sum(one.available for one in (*self._old, self._new)) - least
         self._shrink(spare, lambda one: one.replicas)
         return self._size(self._old) != before
 
-    def _shrink(self, budget: int, share: Any) -> None:
-        smaller = []
-        for one in self._old:
-            cut = min(max(budget, 0), share(one))
+    def _shrink(self, budget: int, share: Callable[[Replicas], int]) -> bool:
+        """
+        Take pods from old ReplicaSets, from each at most its share, the oldest first.
+
+        False at one whose share is negative: it has more available pods than it wants, so it became smaller a moment
+        ago and its status has not followed. How many pods are available is not known before that.
+        """
+        for place, one in enumerate(self._old):
+            if budget <= 0:
+                break
+            cut = min(budget, share(one)) if one.replicas else 0
+            if cut < 0:
+                return False
             budget -= cut
-            smaller.append(self._sized(one, one.replicas - cut) if cut else one)
-        self._old = smaller
+            self._old[place] = self._sized(one, one.replicas - cut)
+        return True
 
     def _divide_among(self, active: list[Replicas]) -> None:
         """Share what is to be added or taken away by size; what is left over is the largest one's."""

@@ -160,6 +160,20 @@ def test_a_changed_size_is_shared_out_by_the_sizes_there_are() -> None:
     assert sizes == {"a": 11, "b": 7}
 
 
+def test_an_old_one_whose_status_has_not_followed_its_size_loses_no_more_pods() -> None:
+    """It still tells of eleven available pods, though it has just been made smaller; six are what there is."""
+    old = Replicas(name="a", uid="1", created="1", replicas=6, actual=11, available=11, template=TEMPLATES[0])
+    stuck = Replicas(name="b", uid="2", created="2", replicas=2, actual=2, template=TEMPLATES[1])
+    new = replace(stuck, name="c", uid="3", created="3", template=TEMPLATES[2], annotations={REVISION: "1"})
+    rollout = Rollout(replicas=7, template=TEMPLATES[2], max_surge=3, max_unavailable=2)
+    assert plan(rollout, [old, stuck, new]).steps == ()
+    steps = plan(rollout, [replace(old, actual=6, available=6), stuck, new]).steps
+    assert {step.changed.name: step.changed.replicas for step in steps if isinstance(step, UpdateSet)} == {
+        "a": 5,
+        "b": 0,
+    }
+
+
 def test_going_back_gives_the_old_one_the_next_revision_and_keeps_the_former_in_its_history() -> None:
     revisions = [
         Replicas(name="a", uid="1", created="1", template=TEMPLATES[0], annotations={REVISION: "1"}),
