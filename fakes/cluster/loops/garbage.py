@@ -3,8 +3,8 @@ The garbage collector: background, foreground and orphaning deletion of dependen
 
 It watches every kind and maps each change to uids: the object's own if it goes, and those of owners that are not known
 to stay. garbage_plan.py decides what to delete, and which owner references and finalizers to remove. A cache may not
-show an owner yet, so an owner counts as gone only after a GET has returned 404; an owner of an unknown kind counts as
-existing. A Warning tells of a dependent whose owner is in another namespace.
+show an owner yet, so an owner counts as gone only after a GET has returned 404. An owner of a kind that is not served,
+or not in that version, cannot be asked for: its dependents are left alone. A Warning tells of a dependent whose owner is in another namespace.
 """
 
 from __future__ import annotations
@@ -95,14 +95,12 @@ class Garbage:
 
     async def _state(self, tie: Tie) -> OwnerState:
         reference = tie.reference
+        resource = self.kinds.resource_of(reference)
+        if resource is None or (resource.namespaced and not tie.namespace):
+            return OwnerState.IMPOSSIBLE
         cached = next(self._find(_BY_UID, reference.uid), None)
         if cached is not None and tie.names(cached):
             return state_of(cached)
-        resource = self.kinds.resource_of(reference)
-        if resource is None:
-            return OwnerState.EXISTS
-        if resource.namespaced and not tie.namespace:
-            return OwnerState.IMPOSSIBLE
         try:
             key = ObjectKey(tie.namespace if resource.namespaced else "", reference.name)
             live = await self.client.get(resource, key)

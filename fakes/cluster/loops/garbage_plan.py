@@ -4,7 +4,8 @@ Plans the next steps of the garbage collector for one owner. Pure.
 The rules are those of Kubernetes' documentation: a dependent is deleted when all its owners are gone. In a foreground
 deletion the dependents are deleted first, and the owner waits for those with blockOwnerDeletion. Orphaning removes the
 owner from the references of its dependents. An owner is in the namespace of its dependent, or in none; what has the uid
-and another name or namespace is no owner. An object in no namespace that refers to one in a namespace is left alone.
+and another name or namespace is no owner. An object is left alone if it refers to one of a kind that is not served, or
+if it is in no namespace and refers to one in a namespace.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class OwnerState(Enum):
     EXISTS = "exists"
     WAITING = "waits for its dependents to go first"
     GONE = "gone"
-    IMPOSSIBLE = "in a namespace, of an object that is in none"
+    IMPOSSIBLE = "of a kind that is not served, or in a namespace where the dependent is in none"
 
 
 @dataclass(frozen=True, slots=True)

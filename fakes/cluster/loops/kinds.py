@@ -53,6 +53,11 @@ class WatchedKinds:
         built_in = [one for one in BUILT_IN if (one.group, one.version, one.plural) in served]
         given: list[Resource[Any]] = [*built_in, *(kind.metadata_only() for kind in more)]
         self._given = {resource.identity: resource for resource in given if resource != EVENTS}
+        self._given_kinds = {(one.api_version, one.kind): one for one in given}
+        for group, version, plural in served:
+            other = self._given.get((group, plural))
+            if other is not None:
+                self._given_kinds[(f"{group}/{version}" if group else version, other.kind)] = other
         self._begun: dict[tuple[str, str], None] = {}
         watches: list[Source] = [Watch(self._definitions, to_self)]
         if tracker is None:
@@ -81,9 +86,12 @@ class WatchedKinds:
         self._followers.append(follower)
 
     def resource_of(self, owner: OwnerReference) -> Resource[Any] | None:
-        """Find the kind of an owner reference, ignoring the version; None if it is unknown."""
-        known = (*self._given.values(), *(informer.resource for informer in self.informers))
-        return next((one for one in known if (one.group, one.kind) == (owner.group, owner.kind)), None)
+        """Find the kind of an owner reference; None if there is no such kind, or it is not served in that version."""
+        given = self._given_kinds.get((owner.api_version, owner.kind))
+        informer = None if given is not None else self.informer_of(owner)
+        if informer is None or not self._is_served_as(owner.api_version, informer.resource):
+            return given
+        return informer.resource
 
     def informer_of(self, owner: OwnerReference) -> AnyInformer | None:
         """Find the informer of the kind of an owner reference, ignoring the version; None if there is none yet."""
@@ -111,6 +119,13 @@ class WatchedKinds:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_S):
                     await informer.wait_synced()
+
+    def _is_served_as(self, api_version: str, resource: AnyResource) -> bool:
+        """Whether a custom kind is served in a version: in any that its definition says, if it has one."""
+        definition = self._definitions.lister.find(ObjectKey("", str(resource)))
+        if definition is None:
+            return api_version == resource.api_version
+        return api_version in {f"{resource.group}/{version['name']}" for version in served_versions(definition)}
 
     def _exists(self, resource: AnyResource) -> bool:
         definition = self._definitions.lister.find(ObjectKey("", str(resource)))

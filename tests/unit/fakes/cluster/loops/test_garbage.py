@@ -138,15 +138,40 @@ async def test_a_namesake_of_the_owner_is_not_the_owner() -> None:
         assert await names(world) == ["owner"]
 
 
-async def test_an_owner_of_an_unknown_kind_counts_as_there() -> None:
-    """Better garbage than a loss."""
+@pytest.mark.parametrize("version", ["example.com/v1", "v2"])
+async def test_a_dependent_is_left_alone_if_one_of_its_owners_cannot_be_asked_for(version: str) -> None:
+    """Better garbage than a loss: the kind is unknown, or not served in that version; the other owner's end is no help."""
     async with cluster() as world:
-        unknown = {"apiVersion": "example.com/v1", "kind": "Nothing", "name": "x", "uid": "some-uid"}
-        await world.client.create(
-            CONFIG_MAPS, {"metadata": {"name": "child", "namespace": "default", "ownerReferences": [unknown]}}
-        )
+        owner = await make(world, "owner")
+        reference = to_plain(CONFIG_MAPS.owner_reference(owner.metadata))
+        unknown = {"apiVersion": version, "kind": "ConfigMap", "name": "owner", "uid": owner.metadata.uid}
+        for name, references in {"alone": [unknown], "both": [unknown, {**reference, "uid": "other"}]}.items():
+            metadata = {"name": name, "namespace": "default", "ownerReferences": references}
+            await world.client.create(CONFIG_MAPS, {"metadata": metadata})
         await world.settle()
-        assert await names(world) == ["child"]
+        await world.client.delete(CONFIG_MAPS, "default/owner")
+        await world.settle()
+        assert await names(world) == ["alone", "both"]
+        both = await world.client.get(CONFIG_MAPS, "default/both")
+        assert len(both.metadata.owner_references or ()) == 2
+
+
+async def test_an_owner_may_be_named_in_any_version_that_is_served() -> None:
+    """Also in one in which it is not stored; in one that is not served any more it cannot be asked for."""
+    versions = [{**DEFINITION["spec"]["versions"][0], "name": name, "storage": name == "v1"} for name in ("v1", "v2")]
+    async with cluster() as world:
+        spec = {**DEFINITION["spec"], "versions": versions}
+        await world.client.create(CUSTOM_RESOURCE_DEFINITIONS, {**DEFINITION, "spec": spec})
+        await world.settle()
+        network = await world.client.create(NETWORKS, {"metadata": {"name": "net", "namespace": "default"}})
+        for version in ("v1", "v2", "v3"):
+            owner = {**to_plain(NETWORKS.owner_reference(network.metadata)), "apiVersion": f"example.com/{version}"}
+            metadata = {"name": version, "namespace": "default", "ownerReferences": [owner]}
+            await world.client.create(CONFIG_MAPS, {"metadata": metadata})
+        await world.settle()
+        await world.client.delete(NETWORKS, "default/net")
+        await world.settle()
+        assert await names(world) == ["v3"]
 
 
 @pytest.mark.parametrize("known", ["from the start", "by a definition"])
