@@ -60,8 +60,9 @@ class CoreForm:
     resource: Resource[Unstructured] = EVENTS
 
     def body(self, key: ObjectKey, entry: Counted) -> dict[str, Any]:
-        """A new Event."""
+        """A new Event; one of several messages has a source and no reporter, as client-go writes it."""
         about = entry.about
+        reporter = {"reportingComponent": self.component} | ({"reportingInstance": self.host} if self.host else {})
         return {
             "metadata": {"namespace": key.namespace, "name": key.name},
             "involvedObject": _plain_reference(about.regarding, about.version, about.field_path),
@@ -71,8 +72,7 @@ class CoreForm:
             "reason": about.reason,
             "message": about.message,
             "source": {"component": self.component, **({"host": self.host} if self.host else {})},
-            "reportingComponent": self.component,
-            **({"reportingInstance": self.host} if self.host else {}),
+            **({} if entry.combined else reporter),
             "firstTimestamp": timestamp(entry.first),
             "lastTimestamp": timestamp(entry.last),
             "count": entry.count,

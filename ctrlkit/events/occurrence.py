@@ -73,6 +73,7 @@ class Counted:
     first: datetime
     last: datetime
     count: int
+    combined: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +101,7 @@ class Entry:
 
     def counted(self) -> Counted:
         """What it is to tell now."""
-        return Counted(self.about, self.first, self.last, self.count)
+        return Counted(self.about, self.first, self.last, self.count, self.combined)
 
     def occurred_again(self, about: Occurrence, wall: datetime, at: float) -> None:
         """Count one more."""

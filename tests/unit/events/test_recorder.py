@@ -182,6 +182,8 @@ async def test_the_tenth_message_is_written_as_a_combined_event_and_counted_up()
     assert {action.key for action in server.actions[9:]} == {server.actions[9].key}
     assert server.actions[9].body["message"] == "(combined from similar events): message 9"
     assert server.actions[11].body["message"] == "(combined from similar events): message 11"
+    assert server.actions[8].body["reportingComponent"] == server.actions[9].body["source"]["component"]
+    assert "reportingComponent" not in server.actions[9].body, "client-go makes it anew, without a reporter"
     assert recorder.statistics().aggregated == 3
 
 
