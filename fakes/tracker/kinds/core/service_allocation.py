@@ -318,7 +318,10 @@ def _align_addresses(spec: Plain, old: Object) -> None:
     if had and not every and had_first == first:
         spec["clusterIPs"] = list(had)
     elif first != had_first and every == had:
-        spec["clusterIPs"] = [first] if first or not had_first else []
+        if first or not had_first:
+            spec["clusterIPs"] = [first]
+        else:
+            spec.pop("clusterIPs", None)
 
 
 def _choose_families(spec: Plain, old: Object) -> Iterator[Cause]:

@@ -187,6 +187,15 @@ async def test_a_service_keeps_its_address_and_ports_when_an_update_leaves_them_
     assert "clusterIP" not in external["spec"]
 
 
+async def test_a_headless_service_that_becomes_an_external_name_has_no_addresses() -> None:
+    """Neither none nor an empty list of them."""
+    tracker = Tracker()
+    tracker.create(SERVICES, a_service(clusterIP="None"))
+    patch = MergePatch({"spec": {"type": "ExternalName", "externalName": "a.example", "clusterIP": None}})
+    external = tracker.patch(SERVICES, "default/web", patch)
+    assert {"clusterIP", "clusterIPs"}.isdisjoint(external["spec"])
+
+
 async def test_a_dry_run_takes_no_address() -> None:
     tracker = Tracker()
     options = Action(verb=Verb.CREATE, resource=SERVICES).options
