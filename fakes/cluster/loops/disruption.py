@@ -10,7 +10,7 @@ from typing import Any
 from ctrlkit import clock
 from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
-from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
+from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import to_selecting
@@ -20,7 +20,7 @@ from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
 from ctrlkit.fakes.cluster.loops.pods import ready_since
 from ctrlkit.fakes.tracker.schema.go_text import selector_text
 from ctrlkit.manager import Manager
-from ctrlkit.model import AnyResource, LabelSelector, ObjectKey, OwnerReference, Unstructured
+from ctrlkit.model import AnyResource, LabelSelector, ObjectKey, OwnerReference, Record, Unstructured
 from ctrlkit.model.kinds import DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS, REPLICASETS
 
 _WORKERS = 2
@@ -131,6 +131,21 @@ def counts_anew(change: Change[Unstructured]) -> bool:
     return (ready_since(change.old.shared) is None) != (ready_since(change.new.shared) is None)
 
 
+def to_budgets(budgets: Lister[Unstructured], recorder: EventRecorder) -> Mapper[Unstructured]:
+    """Make a mapper from pods to their budgets. Evictions are refused of a pod that has several, which it tells of."""
+    selecting = to_selecting(budgets, selector_of)
+
+    def budgets_of(record: Record[Unstructured]) -> Sequence[ObjectKey]:
+        found = sorted(selecting(record))
+        if len(found) > 1:
+            pod = f'"{record.key.namespace}"/"{record.key.name}"'
+            text = f'Pod {pod} matches multiple PodDisruptionBudgets.  Chose "{found[0].name}" arbitrarily.'
+            recorder.event(record.meta, PODS, EventType.WARNING, "MultiplePodDisruptionBudgets", text)
+        return found
+
+    return budgets_of
+
+
 def add_budgets(manager: Manager, *, known: WatchedKinds) -> None:
     """Add the disruption controller to a manager."""
     budgets, pods = manager.informer(POD_DISRUPTION_BUDGETS), manager.informer(PODS)
@@ -138,6 +153,6 @@ def add_budgets(manager: Manager, *, known: WatchedKinds) -> None:
     loop = Budgets(manager.client, budgets.lister, pods.lister, known.resource_of, recorder)
     watches: list[Watch[Any]] = [
         Watch(budgets, to_self, predicate=loop.echoes.is_new),
-        Watch(pods, to_selecting(budgets.lister, selector_of), predicate=counts_anew),
+        Watch(pods, to_budgets(budgets.lister, recorder), predicate=counts_anew),
     ]
     manager.add(Controller(name="disruption", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))

@@ -3,8 +3,9 @@ The garbage collector: background, foreground and orphaning deletion of dependen
 
 It watches every kind and maps each change to uids: the object's own if it goes, and those of owners that are not known
 to stay. garbage_plan.py decides what to delete, and which owner references and finalizers to remove. A cache may not
-show an owner yet, so an owner counts as gone only after a GET has returned 404. An owner of a kind that is not served,
-or not in that version, cannot be asked for: its dependents are left alone. A Warning tells of a dependent whose owner is in another namespace.
+show an owner yet, so an owner counts as gone only after a GET has returned 404. One of a kind that is not served, or
+not in that version, cannot be asked for: its dependents are left alone. A Warning tells of a dependent whose owner is
+in another namespace.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from ctrlkit.fakes.cluster import ALL
 from ctrlkit.fakes.cluster.loops.disruption_plan import Expected, disrupted, expect
 from ctrlkit.fakes.cluster.loops.pods import moment_of
 from ctrlkit.model import Unstructured
-from ctrlkit.model.kinds import POD_DISRUPTION_BUDGETS, PODS
+from ctrlkit.model.kinds import DEPLOYMENTS, EVENTS, POD_DISRUPTION_BUDGETS, PODS
 
 
 def budget(**spec: Any) -> dict[str, Any]:
@@ -74,6 +74,25 @@ async def test_evictions_are_allowed_as_far_as_the_budget_goes() -> None:
         await world.settle()
         assert world.tracker.get(POD_DISRUPTION_BUDGETS, "default/b")["status"]["currentHealthy"] == 4
         await world.client.evict(second.key)
+
+
+async def test_a_pod_of_several_budgets_is_told_of() -> None:
+    """As each of its evictions is going to be refused; each budget counts it nevertheless."""
+    other = {**budget(minAvailable=1), "metadata": {"name": "a", "namespace": "default"}}
+    async with World(budget(maxUnavailable=1), other, cluster=ALL) as world:
+        await world.settle()
+        await world.client.create(DEPLOYMENTS, DEPLOYMENT)
+        await world.settle()
+        pod, *_ = world.tracker.list(PODS)
+        (told,) = [one for one in world.tracker.list(EVENTS) if _is_of_several_budgets(one, pod)]
+        text = f'Pod "default"/"{pod.key.name}" matches multiple PodDisruptionBudgets.  Chose "a" arbitrarily.'
+        assert (told["message"], told["type"]) == (text, "Warning")
+        healthy = [one["status"]["currentHealthy"] for one in world.tracker.list(POD_DISRUPTION_BUDGETS)]
+        assert healthy == [4, 4]
+
+
+def _is_of_several_budgets(event: Unstructured, pod: Unstructured) -> bool:
+    return (event["involvedObject"]["name"], event["reason"]) == (pod.key.name, "MultiplePodDisruptionBudgets")
 
 
 async def test_pods_whose_controller_has_no_scale_stop_a_budget_that_needs_it() -> None:

@@ -140,7 +140,7 @@ async def test_a_namesake_of_the_owner_is_not_the_owner() -> None:
 
 @pytest.mark.parametrize("version", ["example.com/v1", "v2"])
 async def test_a_dependent_is_left_alone_if_one_of_its_owners_cannot_be_asked_for(version: str) -> None:
-    """Better garbage than a loss: the kind is unknown, or not served in that version; the other owner's end is no help."""
+    """Better garbage than a loss: the kind is unknown, or not served in that version; the other owner may be gone."""
     async with cluster() as world:
         owner = await make(world, "owner")
         reference = to_plain(CONFIG_MAPS.owner_reference(owner.metadata))
