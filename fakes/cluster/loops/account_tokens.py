@@ -87,8 +87,8 @@ def _encoded(text: str) -> str:
 
 def _to_secrets(secrets: Lister[Unstructured], account: Record[Any]) -> Iterable[ObjectKey]:
     """Map an account to the Secrets that name it."""
-    there = secrets.list(namespace=account.key.namespace)
-    return [one.key for one in there if (one.metadata.annotations or {}).get(NAME) == account.key.name]
+    there = secrets.records(namespace=account.key.namespace)
+    return [one.key for one in there if (one.meta.annotations or {}).get(NAME) == account.key.name]
 
 
 def _is_token(change: Change[Any]) -> bool:

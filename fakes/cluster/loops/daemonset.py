@@ -352,7 +352,7 @@ def _index_by_node(pods: Informer[Unstructured]) -> None:
         owner = record.meta.controller
         if owner is None or owner.kind != DAEMONSETS.kind:
             return []
-        node = record.value.at("spec.nodeName")
+        node = record.shared.at("spec.nodeName")
         return [f"{owner.uid}/{node}"] if node else []
 
     if _ON_NODE not in pods.indexes:
@@ -364,7 +364,7 @@ def _matters(change: Change[Any]) -> bool:
     old, new = change.old, change.new
     if old is None or new is None:
         return new is not None
-    return old.meta.labels != new.meta.labels or old.value.at("spec.taints") != new.value.at("spec.taints")
+    return old.meta.labels != new.meta.labels or old.shared.at("spec.taints") != new.shared.at("spec.taints")
 
 
 def add_daemon_sets(manager: Manager) -> None:

@@ -67,7 +67,7 @@ class Budgets:
         selector = selector_of(budget)
         if selector is None:
             return ()
-        return self.pods.list(namespace=budget.key.namespace, selector=str(selector))
+        return [pod.shared for pod in self.pods.records(namespace=budget.key.namespace, selector=selector)]
 
     async def _scale(self, budget: Unstructured, pods: Iterable[Unstructured]) -> int:
         """Return how many pods the controllers of some pods want in sum. Errors: LookupError for one without scale."""

@@ -36,7 +36,7 @@ from ctrlkit.fakes.cluster.loops.endpoints_plan import (
 from ctrlkit.fakes.cluster.loops.failures import is_namespace_ending
 from ctrlkit.fakes.cluster.loops.mirroring import add_mirroring
 from ctrlkit.manager import Manager
-from ctrlkit.model import ObjectKey, Unstructured, to_plain
+from ctrlkit.model import LabelSelector, ObjectKey, Unstructured, to_plain
 from ctrlkit.model.kinds import ENDPOINT_SLICES, ENDPOINTS, NODES, PODS, SERVICES
 
 _WORKERS = 4
@@ -64,7 +64,7 @@ class Endpoints:
         selector = selector_of(service)
         if selector is None:
             return DONE
-        pods = self.pods.list(namespace=request.key.namespace, selector=str(selector))
+        pods = _selected(self.pods, request.key.namespace, selector)
         last_change = self.triggers.setdefault(request.key, Triggers()).last_change(service, pods)
         subsets, is_cut = truncated(endpoints_of(service, pods))
         old = self.endpoints.find(request.key)
@@ -109,7 +109,7 @@ class EndpointSlices:
         selector = selector_of(service)
         if selector is None or service.metadata.deleting:
             return DONE
-        pods = self.pods.list(namespace=request.key.namespace, selector=str(selector))
+        pods = _selected(self.pods, request.key.namespace, selector)
         last_change = self.triggers.setdefault(request.key, Triggers()).last_change(service, pods)
         there = {one.key.name: one for one in self.slices.controlled_by(service.metadata.uid) if _is_ours(one)}
         families = service.at("spec.ipFamilies") or ["IPv4"]
@@ -128,7 +128,7 @@ class EndpointSlices:
 
     def _nodes(self) -> dict[str, str]:
         """Return the zone of each node, "" for none."""
-        return {node.key.name: (node.metadata.labels or {}).get(_ZONE, "") for node in self.nodes.list()}
+        return {node.key.name: (node.meta.labels or {}).get(_ZONE, "") for node in self.nodes.records()}
 
     async def _create(self, service: Unstructured, labels: dict[str, str], last_change: str, wanted: Slice) -> None:
         metadata = {
@@ -149,6 +149,11 @@ class EndpointSlices:
         metadata = kept | {"labels": labels} | ({"annotations": annotations} if annotations else {})
         with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
             self.echoes.wrote(await self.client.update(ENDPOINT_SLICES, {"metadata": metadata, **slice_body(wanted)}))
+
+
+def _selected(pods: Lister[Unstructured], namespace: str, selector: LabelSelector) -> list[Unstructured]:
+    """The pods that a Service selects; not to be changed."""
+    return [pod.shared for pod in pods.records(namespace=namespace, selector=selector)]
 
 
 @contextmanager
@@ -186,7 +191,7 @@ def add_endpoints(manager: Manager) -> None:
     other = EndpointSlices(client, services.lister, pods.lister, nodes.lister, claims)
     come_and_go: Watch[Any] = Watch(
         nodes,
-        lambda _node: [service.key for service in services.lister.list()],
+        lambda _node: services.lister.keys(),
         predicate=lambda change: change.old is None or change.new is None,
     )
     watches = [

@@ -47,5 +47,5 @@ def add_expansion(manager: Manager) -> None:
 def _asks_for_more(change: Change[Any]) -> bool:
     if change.old is None or change.new is None:
         return False
-    before, now = (quantity_value(requested(record.value)) for record in (change.old, change.new))
+    before, now = (quantity_value(requested(record.shared)) for record in (change.old, change.new))
     return now > before

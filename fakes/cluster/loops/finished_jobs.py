@@ -67,7 +67,7 @@ def add_finished_jobs(manager: Manager) -> None:
     loop = FinishedJobs(manager.client, jobs.lister)
 
     def expires(change: Change[Any]) -> bool:
-        return change.new is not None and expires_in_s(change.new.value, clock.now()) is not None
+        return change.new is not None and expires_in_s(change.new.shared, clock.now()) is not None
 
     watches = [Watch(jobs, to_self, predicate=expires)]
     manager.add(Controller(name="finishedjobs", reconcile=loop.reconcile, watches=watches))

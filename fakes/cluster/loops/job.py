@@ -300,4 +300,4 @@ def _is_tracked_now(change: Change[Any]) -> bool:
 
 
 def _has_ended(change: Change[Any]) -> bool:
-    return change.new is None or is_finished(change.new.value.get("status") or {})
+    return change.new is None or is_finished(change.new.shared.get("status") or {})

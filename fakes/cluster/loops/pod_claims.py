@@ -32,5 +32,5 @@ def index_by_claim(pods: Informer[Unstructured]) -> None:
     """Let pods be found by their claims. Once is enough."""
     if BY_CLAIM not in pods.indexes:
         pods.add_index(
-            BY_CLAIM, lambda record: [f"{record.key.namespace}/{name}" for name, _ in claims_of(record.value)]
+            BY_CLAIM, lambda record: [f"{record.key.namespace}/{name}" for name, _ in claims_of(record.shared)]
         )

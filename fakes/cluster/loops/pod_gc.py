@@ -75,7 +75,7 @@ class PodCollector:
             return "orphaned"
         if not is_ending:
             return ""
-        node = record.value
+        node = record.shared
         if ready_status(node) != "True" and any(one["key"] == OUT_OF_SERVICE for one in taints_of(node)):
             return "out of service"
         return ""
@@ -110,7 +110,7 @@ def add_pod_collector(manager: Manager) -> None:
         return change.new is not None and bool(loop.reason_to_collect(change.new.shared))
 
     def is_gone_or_not_ready(change: Change[Unstructured]) -> bool:
-        return change.new is None or ready_status(change.new.value) != "True"
+        return change.new is None or ready_status(change.new.shared) != "True"
 
     to_pods = to_mapped(lambda node: [pod.key for pod in pods_on(pods.lister, node.key.name)])
     watches = [

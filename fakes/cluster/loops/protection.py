@@ -110,10 +110,10 @@ def add_claim_protection(manager: Manager) -> None:
         namespace = record.key.namespace
         if not claims.lister.records_by_index(_DELETING, namespace):
             return []
-        return [ObjectKey(namespace, name) for name, _ in claims_of(record.value)]
+        return [ObjectKey(namespace, name) for name, _ in claims_of(record.shared)]
 
     def may_free(change: Change[Any]) -> bool:
-        return change.new is None or change.new.meta.deleting or is_final(change.new.value)
+        return change.new is None or change.new.meta.deleting or is_final(change.new.shared)
 
     loop = Protection(client, PERSISTENT_VOLUME_CLAIMS, claims.lister, is_used)
     watches: list[Watch[Any]] = [
@@ -141,13 +141,13 @@ def add_attributes_protection(manager: Manager) -> None:
     classes, volumes, claims = (manager.informer(kind) for kind in kinds)
     users = (volumes, claims)
     for informer in users:
-        informer.add_index(_BY_ATTRIBUTES_CLASS, lambda record: attributes_classes_of(record.value))
+        informer.add_index(_BY_ATTRIBUTES_CLASS, lambda record: attributes_classes_of(record.shared))
 
     async def is_used(attributes_class: Unstructured) -> bool:
         return any(one.lister.records_by_index(_BY_ATTRIBUTES_CLASS, attributes_class.key.name) for one in users)
 
     def to_class(record: Record[Any]) -> Iterable[ObjectKey]:
-        return [ObjectKey("", name) for name in attributes_classes_of(record.value)]
+        return [ObjectKey("", name) for name in attributes_classes_of(record.shared)]
 
     loop = Protection(manager.client, VOLUME_ATTRIBUTES_CLASSES, classes.lister, is_used)
     watches: list[Watch[Any]] = [

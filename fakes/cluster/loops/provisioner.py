@@ -213,14 +213,14 @@ def add_provisioner(manager: Manager) -> None:
     kinds = (PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, STORAGE_CLASSES, PODS)
     claims, volumes, classes, pods = (manager.informer(kind) for kind in kinds)
     index_by_claim(pods)
-    claims.add_index(_GROWING, lambda record: [record.key.namespace] if waits_for_node(record.value) else [])
+    claims.add_index(_GROWING, lambda record: [record.key.namespace] if waits_for_node(record.shared) else [])
 
     def to_growing(record: Record[Any]) -> Iterable[ObjectKey]:
         """Map a pod to its claims whose file systems are to grow."""
         waiting = {found.key for found in claims.lister.records_by_index(_GROWING, record.key.namespace)}
         if not waiting:
             return []
-        return waiting & {ObjectKey(record.key.namespace, name) for name, _ in claims_of(record.value)}
+        return waiting & {ObjectKey(record.key.namespace, name) for name, _ in claims_of(record.shared)}
 
     def asks(change: Change[Any]) -> bool:
         """Whether a claim is a provisioner's, or may be the first without a class."""
@@ -262,7 +262,7 @@ def _is_to_go(change: Change[Any]) -> bool:
     new = change.new
     if new is None or PROVISIONED_BY not in (new.meta.annotations or {}):
         return False
-    return new.meta.deleting or new.value.at("status.phase") == Phase.RELEASED
+    return new.meta.deleting or new.shared.at("status.phase") == Phase.RELEASED
 
 
 def _to_none(_class: Record[Any]) -> Iterable[ObjectKey]:

@@ -150,8 +150,8 @@ class Scheduler:
 
     def note_node(self, change: Change[Unstructured]) -> bool:
         """Take note of a node."""
-        old = change.old.value if change.old is not None else None
-        new = change.new.value if change.new is not None else None
+        old = change.old.shared if change.old is not None else None
+        new = change.new.shared if change.new is not None else None
         self.state.set_node(change.key.name, new)
         seen = NodeChange(old, new)
         is_ready = new is None or NEW_TAINT not in (new.at("spec.taints") or ())

@@ -288,16 +288,16 @@ class StatefulSets:
                 )
             wanted = owners(there, of_set, of_pod, retention, is_wanted=is_wanted)
             if wanted is not None:
-                claim["metadata"] = {**claim["metadata"], "ownerReferences": wanted}
-                await self.client.update(PERSISTENT_VOLUME_CLAIMS, claim)
+                metadata = {**claim["metadata"], "ownerReferences": wanted}
+                await self.client.update(PERSISTENT_VOLUME_CLAIMS, {**claim, "metadata": metadata})
                 is_changed = True
         return is_changed
 
     def _claims_of(self, stateful_set: Unstructured, ordinal: int) -> list[Unstructured]:
-        """Return the claims of a pod that the cache shows."""
-        names = claim_names(stateful_set, ordinal).values()
-        found = (self.claims.find(ObjectKey(stateful_set.key.namespace, name)) for name in names)
-        return [claim for claim in found if claim is not None]
+        """Return the claims of a pod that the cache shows; not to be changed."""
+        namespace = stateful_set.key.namespace
+        keys = [ObjectKey(namespace, name) for name in claim_names(stateful_set, ordinal).values()]
+        return [claim.shared for key in keys if (claim := self.claims.find_record(key)) is not None]
 
     async def _read_claims(self, stateful_set: Unstructured, ordinal: int) -> list[Unstructured]:
         """Read the claims of a pod from the server: once the pod is gone, nobody gives them an owner."""

@@ -9,6 +9,7 @@ from typing import Any
 from ctrlkit.fakes.cluster.loops.percentages import of_total
 from ctrlkit.fakes.cluster.loops.pods import available_in, is_final, pod_of_template
 from ctrlkit.fakes.cluster.loops.statefulset_claims import (
+    Retention,
     claim_names,
     has_claims,
     owners,
@@ -121,8 +122,10 @@ def _is_claim_amiss(
     is_needed = is_pending(pod) if is_wanted else retention.when_scaled and not pod.metadata.deleting
     if is_needed and len(claims) < len(names):
         return True
+    found = [one.at("metadata.ownerReferences") or () for one in claims]
+    if retention == Retention() and not any(found):
+        return False  # as it mostly is: nothing owns them, and nothing is to
     of_set, of_pod = references(stateful_set, pod)
-    found = (one.at("metadata.ownerReferences") or () for one in claims)
     return any(owners(there, of_set, of_pod, retention, is_wanted=is_wanted) is not None for there in found)
 
 

@@ -126,8 +126,8 @@ def add_taint_eviction(manager: Manager) -> None:
     def is_tainted_anew(change: Change[Unstructured]) -> bool:
         if change.new is None:
             return False
-        before = no_execute_taints(change.old.value) if change.old is not None else []
-        return no_execute_taints(change.new.value) != before
+        before = no_execute_taints(change.old.shared) if change.old is not None else []
+        return no_execute_taints(change.new.shared) != before
 
     to_pods = to_mapped(lambda node: [pod.key for pod in pods_on(pods.lister, node.key.name)])
     watches = [

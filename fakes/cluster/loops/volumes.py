@@ -84,7 +84,7 @@ class VolumeReader:
         """Read a volume."""
         version, volume = self._read.get(record.key.name, ("", None))
         if volume is None or version != record.version:
-            volume = read_volume(record.value)
+            volume = read_volume(record.shared)
             self._read[record.key.name] = record.version, volume
         return volume
 
@@ -272,7 +272,7 @@ class Volumes:
 
 def _waiting_values(record: Record[Unstructured]) -> list[str]:
     """Return what a claim has or waits for: a volume by its name, or of a class."""
-    claim = read_claim(record.value)
+    claim = read_claim(record.shared)
     if claim.volume_name:
         return [f"{'bound to' if claim.phase == Phase.BOUND else 'volume'} {claim.volume_name}"]
     return [f"class {claim.class_name or ''}"]
@@ -284,7 +284,7 @@ def _has_gone(change: Change[Any]) -> bool:
 
 def _to_volume(record: Record[Any]) -> Iterable[ObjectKey]:
     """Map a claim to its volume."""
-    name = record.value.at("spec.volumeName")
+    name = record.shared.at("spec.volumeName")
     return [ObjectKey("", name)] if name else []
 
 
@@ -308,7 +308,7 @@ def add_volumes(manager: Manager) -> None:
         return [record.key for record in claims.lister.records_by_index(_WAITING, value)]
 
     def to_holder(record: Record[Any]) -> Iterable[ObjectKey]:
-        holder = read_volume(record.value).holder
+        holder = read_volume(record.shared).holder
         return [] if holder is None else [holder.key]
 
     def to_waiting(record: Record[Any]) -> Iterable[ObjectKey]:
@@ -325,7 +325,7 @@ def add_volumes(manager: Manager) -> None:
         return [*named, *waiting(f"bound to {volume.name}"), *others]
 
     def of_class(record: Record[Any]) -> Iterable[ObjectKey]:
-        return [*waiting(f"class {record.key.name}"), *(waiting("class ") if is_default(record.value) else ())]
+        return [*waiting(f"class {record.key.name}"), *(waiting("class ") if is_default(record.shared) else ())]
 
     client, recorder = manager.client, manager.recorder("persistentvolume-controller")
     loop = Volumes(client, volumes.lister, claims.lister, classes.lister, pods.lister, reader, recorder)
