@@ -188,15 +188,19 @@ class EventBatches(Generic[T]):
         return self
 
     async def __anext__(self) -> Sequence[WatchEvent[T]]:
-        with Attempting(self._action):
-            return await self._next_batch()
+        try:
+            while not (self._rest or self._error):
+                self._rest.extend(await anext(self._lines))
+            return self._decoded()
+        except BaseException as error:
+            tell_attempt(self._action, error)
+            raise
 
-    async def _next_batch(self) -> Sequence[WatchEvent[T]]:
+    def _decoded(self) -> Sequence[WatchEvent[T]]:
+        """The events of the lines that wait, up to one that raises."""
         if self._error is not None:
             error, self._error = self._error, None
             raise error
-        while not self._rest:
-            self._rest.extend(await anext(self._lines))
         events: list[WatchEvent[T]] = []
         while self._rest:
             try:

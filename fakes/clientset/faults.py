@@ -276,6 +276,8 @@ class Faults:
 
     def stalls(self, action: Action) -> bool:
         """Whether the events of a watch are held back now."""
+        if not self._faults:
+            return False
         holding = [one for one in self._faults if isinstance(one.effect, _Stall) and one.calls.matches(action)]
         for fault in holding:
             fault.hit()

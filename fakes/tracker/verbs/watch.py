@@ -82,19 +82,25 @@ class WatchStream:
     async def __anext__(self) -> Sequence[bytes]:
         while True:
             self._news.clear()
-            lines = await self._due()
-            if lines:
-                return lines
-            if self._is_over:
-                raise StopAsyncIteration
-            self._set_timer()
+            if self._may_have_more():
+                forms = self._served.forms
+                lines = self._take() if forms is None or not forms.asks else await self._converted()
+                if lines:
+                    return lines
+                if self._is_over:
+                    raise StopAsyncIteration
+                self._set_timer()
             await self._news.wait()
 
-    async def _due(self) -> list[bytes]:
-        """Return the lines that are due, when the webhook that converts the objects has answered, if there is one."""
-        forms = self._served.forms
-        if forms is None or not forms.asks:
-            return self._take()
+    def _may_have_more(self) -> bool:
+        """Whether a line may be due, or the end; mostly nothing is when the reader comes back from the last batch."""
+        if self._is_over or self._first or self._timer is None or self._place != self._collection.end:
+            return True
+        self._told = self._store.version
+        return self._collection.closed
+
+    async def _converted(self) -> list[bytes]:
+        """Return the lines that are due, when the webhook that converts the objects has answered."""
         exchange = Exchange()
         while True:
             try:
