@@ -35,6 +35,7 @@ from ctrlkit.fakes.cluster.loops.garbage_plan import (
 from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, WatchedKinds, wake_on_change
 from ctrlkit.manager import Manager
 from ctrlkit.model import MergePatch, ObjectKey, OwnerReference, Record, to_plain
+from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
 
 _BY_UID = "garbage-uid"
 _BY_OWNER = "garbage-owner"
@@ -49,6 +50,8 @@ class Garbage:
     kinds: WatchedKinds
     recorder: EventRecorder
     told: set[tuple[str, str]] = field(default_factory=set)
+    unserved: dict[str, None] = field(default_factory=dict)
+    """The uids of owners of kinds that were not served when they were asked for."""
 
     async def reconcile(self, request: Request) -> Outcome:
         """Take the next steps for the dependents of one owner."""
@@ -87,6 +90,12 @@ class Garbage:
 
         return keys_for
 
+    def to_unserved(self, _definition: Record[Any]) -> Iterable[ObjectKey]:
+        """Map a change of a definition to the owners that could not be asked for: now their kinds may be served."""
+        waiting = [ObjectKey("", uid) for uid in self.unserved if uid]
+        self.unserved.clear()
+        return waiting
+
     def _stays(self, owner: OwnerReference, namespace: str) -> bool:
         """Whether the owner of an object in a namespace is there, and not to be deleted: then nothing is to be done."""
         informer = self.kinds.informer_of(owner)
@@ -97,6 +106,8 @@ class Garbage:
     async def _state(self, tie: Tie) -> OwnerState:
         reference = tie.reference
         resource = self.kinds.resource_of(reference)
+        if resource is None:
+            self.unserved[reference.uid] = None
         if resource is None or (resource.namespaced and not tie.namespace):
             return OwnerState.IMPOSSIBLE
         cached = next(self._find(_BY_UID, reference.uid), None)
@@ -168,7 +179,10 @@ def add_garbage_collector(manager: Manager, kinds: WatchedKinds) -> None:
     controller = Controller(
         name="garbage",
         reconcile=garbage.reconcile,
-        watches=[Watch(informer, garbage.mapper_of(informer), predicate=matters) for informer in built_in],
+        watches=[
+            Watch(manager.informer(CUSTOM_RESOURCE_DEFINITIONS), garbage.to_unserved),
+            *(Watch(informer, garbage.mapper_of(informer), predicate=matters) for informer in built_in),
+        ],
         workers=_WORKERS,
     )
 

@@ -156,6 +156,19 @@ async def test_a_dependent_is_left_alone_if_one_of_its_owners_cannot_be_asked_fo
         assert len(both.metadata.owner_references or ()) == 2
 
 
+async def test_a_dependent_goes_once_the_kind_of_its_owner_is_served_and_the_owner_is_not_there() -> None:
+    """It was left alone only as long as nobody could know."""
+    async with cluster() as world:
+        owner = {"apiVersion": "example.com/v1", "kind": "Network", "name": "net", "uid": "some-uid"}
+        metadata = {"name": "child", "namespace": "default", "ownerReferences": [owner]}
+        await world.client.create(CONFIG_MAPS, {"metadata": metadata})
+        await world.settle()
+        assert await names(world) == ["child"]
+        await world.client.create(CUSTOM_RESOURCE_DEFINITIONS, DEFINITION)
+        await world.settle()
+        assert await names(world) == []
+
+
 async def test_an_owner_may_be_named_in_any_version_that_is_served() -> None:
     """Also in one in which it is not stored; in one that is not served any more it cannot be asked for."""
     versions = [{**DEFINITION["spec"]["versions"][0], "name": name, "storage": name == "v1"} for name in ("v1", "v2")]
