@@ -132,7 +132,7 @@ async def _serve(
         make(made=_telling(loops)).serve(port=port) as server,
         ImageRuntime(images={**COMMON_IMAGES, **(images or {})}) as runtime,
         Cluster(
-            Client(tracker, field_manager="cluster"),
+            Client(tracker),
             runtime,
             loops=loops,
             nodes=nodes,

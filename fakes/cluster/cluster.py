@@ -173,6 +173,9 @@ _ABOUT_NODES: Mapping[Loop, AddLoop] = {
     Loop.POD_GC: add_pod_collector,
 }
 
+_CONTROLLER_MANAGER = "kube-controller-manager"
+"""In whose name all loops write, but for those that are other programs, and those that apply."""
+
 _ABOUT_ALL_KINDS = frozenset({Loop.GARBAGE, Loop.NAMESPACES, *_OF_ANY_KIND})
 
 
@@ -209,6 +212,7 @@ class Cluster:
         nodes: Nodes = 1,
         stop_s: float = 0.0,
     ) -> None:
+        client = Client(client.transport, field_manager=_CONTROLLER_MANAGER)
         self._manager = Manager(client, grace_s=0.0)  # what runs here waits for containers, and those end with us
         self._stop = asyncio.Event()
         self._tasks = asyncio.TaskGroup()

@@ -614,7 +614,7 @@ class CommonWorld:
         self.tracker.run_pods_with(self._runtime)
         transport = ClusterTransport(self.tracker, self.trace)
         kinds = [kind.of(Unstructured) for kind in self._kinds]
-        client, server = Client(transport, field_manager="cluster"), self.tracker.registry.release
+        client, server = Client(transport), self.tracker.registry.release
         cluster = Cluster(
             client,
             self._runtime,

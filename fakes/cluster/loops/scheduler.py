@@ -47,6 +47,7 @@ from ctrlkit.model.kinds import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 
 BINDINGS: Resource[Unstructured] = custom_resource(group="", kind="Binding", plural="bindings")
 SCHEDULER = "default-scheduler"
+_PROGRAM = "kube-scheduler"
 
 _QUEUE = ObjectKey("", SCHEDULER)
 _ELSEWHERE = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
@@ -395,7 +396,8 @@ def _to_queue(_record: Record[Any]) -> tuple[ObjectKey, ...]:
 def add_scheduler(manager: Manager, fleet: Fleet | None = None) -> None:
     """Add the scheduler to a manager; it begins when the nodes of the fleet are ready."""
     recorder = manager.recorder(SCHEDULER, api=EventsApi.EVENTS_V1)
-    scheduler = Scheduler(manager, manager.client, recorder)
+    client = Client(manager.client.transport, field_manager=_PROGRAM)
+    scheduler = Scheduler(manager, client, recorder)
     if fleet is not None:
         scheduler.awaited.update(member.node.name for member in fleet)
         fleet.on_change(scheduler.note_fleet)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.declarations import Node
 
+KUBELET = "kubelet"
+"""In whose name what a node does is written and told."""
 LEASE_S = 40
 """For how long a kubelet's Lease holds."""
 

@@ -36,7 +36,7 @@ from ctrlkit.fakes.cluster.node.admission import AFFINITY, Admission, Refusal, s
 from ctrlkit.fakes.cluster.node.container_starts import RELIST_S, Starter
 from ctrlkit.fakes.cluster.node.container_stops import Stopper, grace_s
 from ctrlkit.fakes.cluster.node.declarations import NODE, Node
-from ctrlkit.fakes.cluster.node.fleet import Fleet, Member
+from ctrlkit.fakes.cluster.node.fleet import KUBELET, Fleet, Member
 from ctrlkit.fakes.cluster.node.hooks import Hooks
 from ctrlkit.fakes.cluster.node.observed import Observed
 from ctrlkit.fakes.cluster.node.pod_ending import exceeded
@@ -433,8 +433,9 @@ def add_kubelet(
     """Add the kubelets of a fleet to a manager; without one there is that of the only node."""
     pods = manager.informer(PODS)
     fleet = fleet or Fleet([Node(NODE)])
+    client = Client(manager.client.transport, field_manager=KUBELET)
     volumes = PodVolumes(
-        manager.client,
+        client,
         runtime,
         Attachments(fleet.works, lambda key, uid: _uses_volumes(pods.lister.find(key), uid)),
         tell=lambda pod, kind, reason, text: kubelet.teller.tell(pod, None, kind, reason, text),
@@ -445,14 +446,14 @@ def add_kubelet(
         wake=lambda uid: wake_pod(kubelet.stir_pod(uid)),
     )
     kubelet = Kubelet(
-        manager.client,
+        client,
         pods.lister,
         fleet,
         runtime,
-        Teller(lambda node: manager.recorder("kubelet", host=node)),
+        Teller(lambda node: manager.recorder(KUBELET, host=node)),
         backoff,
         volumes,
-        SpecMaker(manager.client, volumes, manager.informer(SERVICES).lister),
+        SpecMaker(client, volumes, manager.informer(SERVICES).lister),
         Admission(manager.informer(NODES).lister, fleet),
         stop_s,
     )

@@ -23,7 +23,7 @@ from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter,
 from ctrlkit.errors import AlreadyExists, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.node.declarations import NODE, Node
-from ctrlkit.fakes.cluster.node.fleet import LEASE_S, RENEW_EVERY_S, Fleet, Member
+from ctrlkit.fakes.cluster.node.fleet import KUBELET, LEASE_S, RENEW_EVERY_S, Fleet, Member
 from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.fakes.releases import NEWEST
 from ctrlkit.fakes.tracker.plugins.nodes import NEW_TAINT
@@ -241,8 +241,9 @@ def _uuid(text: str) -> str:
 def add_nodes(manager: Manager, fleet: Fleet, *, server: str = NEWEST, clears_taint: bool = False) -> None:
     """Add the keeper of the fleet's Node objects to a manager."""
     nodes = manager.informer(NODES)
+    client = Client(manager.client.transport, field_manager=KUBELET)
     keeper = NodeKeeper(
-        manager.client, nodes.lister, fleet, lambda name: manager.recorder("kubelet", host=name), server, clears_taint
+        client, nodes.lister, fleet, lambda name: manager.recorder(KUBELET, host=name), server, clears_taint
     )
     controller = Controller(name="node", reconcile=keeper.reconcile, watches=[Watch(nodes, to_self)])
 

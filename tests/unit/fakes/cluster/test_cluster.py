@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from ctrlkit.errors import ApiError, NotSynced
+from ctrlkit.errors import ApiError, Conflict, NotSynced
 from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.cluster import AlwaysReady, Cluster, InProcessRuntime, ProcessRuntime
 from ctrlkit.fakes.cluster.node.images import simulated_bitcoind
 from ctrlkit.fakes.world.world import World
-from ctrlkit.model import Action, Applied, Deleted
-from ctrlkit.model.kinds import EVENTS, NODES, PODS, STATEFULSETS
+from ctrlkit.model import Action, AnyResource, Applied, Deleted
+from ctrlkit.model.kinds import DEPLOYMENTS, EVENTS, NODES, PODS, REPLICASETS, STATEFULSETS
+from tests.support.objects import a_pod
 from tests.support.processes import HAS_PIDFD, working_in
 
 POD = {"metadata": {"name": "web", "namespace": "default"}, "spec": {"containers": [{"name": "main", "image": "web"}]}}
@@ -245,3 +246,28 @@ async def test_hooks_and_probes_run_nothing_that_the_image_does_not_declare(tmp_
     assert told["FailedPostStartHook"] == "PostStartHook failed"
     assert told["Unhealthy"].startswith(f"Startup probe errored and resulted in unknown state: {refused}")
     assert os.listdir(tmp_path) == []
+
+
+async def test_each_program_of_a_cluster_writes_in_its_own_name() -> None:
+    """As managedFields, conflicts of an apply and those who filter by managers show it."""
+    images = {"web": lambda address, spec: AlwaysReady()}
+    async with InProcessRuntime(images=images) as runtime, World() as world:
+        world.start(Cluster(world.client, runtime, tracker=world.tracker))
+        container = {"name": "c", "image": "web"}
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}}
+        spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+        await world.client.create(DEPLOYMENTS, {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
+        await world.client.create(PODS, a_pod("odd", containers=[container], nodeSelector={"no": "where"}))
+        await world.settle()
+        assert _managers(world, DEPLOYMENTS) == {"test", "kube-controller-manager"}
+        assert _managers(world, REPLICASETS) == {"kube-controller-manager"}
+        assert _managers(world, PODS) == {"test", "kube-controller-manager", "kube-scheduler", "kubelet"}
+        assert _managers(world, NODES) >= {"kubelet"}
+        changed = {"metadata": {"annotations": {"deployment.kubernetes.io/revision": "7"}}}
+        with pytest.raises(Conflict, match='conflict with "kube-controller-manager"'):
+            await world.client.apply(DEPLOYMENTS, "default/web", changed)
+
+
+def _managers(world: World, resource: AnyResource) -> set[str]:
+    found = world.tracker.list(resource)
+    return {entry["manager"] for one in found for entry in one["metadata"]["managedFields"]}
