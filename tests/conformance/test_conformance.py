@@ -8,13 +8,16 @@ docs/deviations.md.
 
 from __future__ import annotations
 
+import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ctrlkit.fakes.cluster import ALL
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from tests.conformance.scenario import read_scenario, replay
 from tests.conformance.serving import loops_of, served_as_recorded
 
@@ -66,6 +69,9 @@ NAMES = (
 )
 """The scenarios that are the same but for what is listed."""
 
+RECORDED = datetime(2026, 11, 29, tzinfo=UTC)
+"""The day of the recordings: what requests say that happened, such as the end of a pod, was long ago then."""
+
 LONG = (
     *("jobs", "ours_cel", "ours_daemonsets", "ours_jobs", "ours_pods", "ours_policies", "ours_policy_expressions"),
     *("ours_scheduling", "ours_statefulsets", "ours_storage", "ours_storage_classes"),
@@ -84,6 +90,9 @@ def expected(name: str, *, with_node: bool) -> set[str]:
 @pytest.mark.behaviour("T10", "B5")
 @pytest.mark.parametrize("name", [*NAMES, *(pytest.param(name, marks=pytest.mark.long) for name in LONG)])
 async def test_the_answers_are_a_real_servers(name: str) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    loop.set_wall_time_after(RECORDED)
     async with served_as_recorded(loops_of(name)) as url:
         found = await replay(url, read_scenario(name))
     unexpected = {step: lines for step, lines in found.items() if step not in expected(name, with_node=False)}
