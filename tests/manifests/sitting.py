@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctrlkit.bitcoin.manifests import manifest
 from ctrlkit.client import Client
 from ctrlkit.model import ObjectKey, Resource, Unstructured
 from ctrlkit.model.kinds import (
@@ -29,6 +28,7 @@ from ctrlkit.model.kinds import (
 from tests.support.kubectl import KUBECTL
 
 ARTICLES = Path(__file__).with_name("articles")
+NETWORKS = Path(__file__).parents[1] / "bitcoin" / "definition_before.yaml"
 FIRST = ("go-rbac.yaml",)
 CHANGES = (("nodePortService.yaml", "client-pod2.yaml", "ingress-prep.yaml"), ("service.yaml",))
 PATIENCE_S = 20.0
@@ -120,11 +120,9 @@ class Sitting:
     client: Client
 
     async def define_networks(self) -> None:
-        """Serve the kind of the one custom resource; its own definition is of an API that is gone."""
-        path = self.folder / "crd.yaml"
-        path.write_text(manifest("crd"))
-        await self.kubectl("apply", "-f", str(path))
-        await self.kubectl("wait", "--for=condition=Established", "-f", str(path), "--timeout=10s")
+        """Serve the kind of the one custom resource, with nobody who converts; its own definition is of an API gone."""
+        await self.kubectl("apply", "-f", str(NETWORKS))
+        await self.kubectl("wait", "--for=condition=Established", "-f", str(NETWORKS), "--timeout=10s")
 
     async def apply(self, names: tuple[str, ...]) -> list[str]:
         """Apply files in one go; return what kubectl says, in order of the alphabet."""
