@@ -104,7 +104,7 @@ def test_a_project_with_our_names_keeps_its_own(installed: Environment, project:
     [
         (["ctrlkit", "--version"], "ctrlkit 0.1.0"),
         (["ctrlkit", "--help"], "apiserver"),
-        (["ctrlkit", "run", "--help"], "MODULE:ATTRIBUTE"),
+        (["ctrlkit", "run", "--help"], "Run controllers and webhooks of a Python module or file."),
         (["python", "-m", "ctrlkit", "apiserver", "--help"], "--insecure"),
         (["bitcoin-controller", "--version"], "bitcoin-controller 0.1.0"),
         (["bitcoin-controller", "demo", "--help"], "--nodes"),
