@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from ctrlkit.fakes.tracker.store import Collection, Store, Stored, encode_tail
 from ctrlkit.fakes.tracker.tokens import Issuer
 from ctrlkit.model import Action, AnyResource, ObjectKey
 
+_ASKS = operator.attrgetter("asks")
 _GROUP = "admissionregistration.k8s.io"
 _CONFIGURATIONS = frozenset({(_GROUP, "mutatingwebhookconfigurations"), (_GROUP, "validatingwebhookconfigurations")})
 
@@ -48,12 +50,11 @@ class Core:
         """Whether there is a webhook that a request may have to wait for."""
         if not _CONFIGURATIONS.isdisjoint(self.store.populated):
             return True
-        forms = self.registry.custom_forms
-        return bool(forms) and any(each.asks for each in forms.values())
+        return any(map(_ASKS, self.registry.custom_forms.values()))
 
     def foresee(self, served: Strategy, plain: Mapping[str, Any]) -> None:
         """Ask the webhook that converts an object which is about to be written. Errors: Unanswered."""
-        if served.forms is not None and served.forms.asks:
+        if served.forms is not None and served.forms.asks_at(served.resource.version):
             served.forms.foresee(untyped(plain), served.resource.version)
 
     def served(self, resource: AnyResource) -> Strategy:
@@ -90,7 +91,8 @@ class Core:
             stored_form = self.served(conversion.stored)
             return conversion.shown(self.write(stored_form, key, conversion.store(plain), dry_run=dry_run))
         if served.custom:
-            return self._write_custom(served, key, untyped(plain), dry_run=dry_run)
+            read = {name: value if name == "metadata" else untyped(value) for name, value in plain.items()}
+            return self._write_custom(served, key, read, dry_run=dry_run)
         before = self.find(served, key)
         if dry_run:
             return Stored(key, before.version if before else 0, encode_tail(plain))
@@ -102,7 +104,7 @@ class Core:
     def _write_custom(self, served: Strategy, key: ObjectKey, plain: Mapping[str, Any], *, dry_run: bool) -> Stored:
         """Store a custom object as the version that its kind is stored as; nothing if that changes nothing."""
         identity, forms, version = served.resource.identity, served.forms, served.resource.version
-        if forms is not None and forms.asks:
+        if forms is not None and forms.asks_at(version):
             forms.foresee(plain, version)
         plain = plain if forms is None else forms.stored(plain, version)
         before = self.store.collection(identity).find(key)

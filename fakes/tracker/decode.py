@@ -109,7 +109,10 @@ def _read_custom(served: Strategy, plain: Plain, known: Mapping[str, Any]) -> tu
     if not isinstance(metadata, Mapping):
         raise typed.DoesNotFit("json: cannot unmarshal metadata into Go value of type v1.ObjectMeta")
     kept, unknown = typed.read_metadata(metadata, known.get("metadata") or {})
-    rest = {name: value if value is known.get(name) else typed.in_range(value) for name, value in plain.items()}
+    rest = {
+        name: value if name == "metadata" or value is known.get(name) else typed.in_range(value)
+        for name, value in plain.items()
+    }
     whole = {**rest, "metadata": kept}
     if served.schema is None:
         return whole, unknown

@@ -12,18 +12,21 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar, TypeVarTuple
 
 import msgspec
 
 from ctrlkit import clock
-from ctrlkit.fakes.tracker.notices import notice, noticed
+from ctrlkit.fakes.tracker.notices import is_noticed, notice, noticed
 from ctrlkit.model import Action
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 REQUEST_S: Final = 34.0
 """How long a request may take, its webhooks included, in seconds."""
@@ -141,22 +144,14 @@ class Exchange:
             self._chance = random.Random(self._seed)
         return self._chance
 
-    @contextmanager
-    def run(self) -> Iterator[None]:
-        """Run the verb in the block; the warnings of a run that stops for an answer are forgotten."""
+    def run(self, verb: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+        """Run a verb; the warnings of a run that stops for an answer are forgotten."""
         self._chance = None
         token = _EXCHANGE.set(self)
-        told: list[str] = []
         try:
-            with noticed() as told:
-                yield
-        except Unanswered:
-            told = []
-            raise
+            return verb(*arguments) if not is_noticed() else _noticed(verb, *arguments)
         finally:
             _EXCHANGE.reset(token)
-            for text in told:
-                notice(text)
 
     @property
     def left_s(self) -> float:
@@ -194,6 +189,20 @@ class Exchange:
 def new_uid() -> str:
     """Make up the uid of a request to a webhook."""
     return str(uuid.UUID(int=clock.random_source().getrandbits(128), version=4))
+
+
+def _noticed(verb: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+    """Run a verb and give its warnings, unless it stops for an answer."""
+    told: list[str] = []
+    try:
+        with noticed() as told:
+            return verb(*arguments)
+    except Unanswered:
+        told = []
+        raise
+    finally:
+        for text in told:
+            notice(text)
 
 
 TOO_LATE: Final = Reply(failure="context deadline exceeded")

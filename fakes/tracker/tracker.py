@@ -120,14 +120,12 @@ class Tracker:
         """Perform any verb but watch (Transport)."""
         if action.resource.plural in self._awaited:
             self._awaited[action.resource.plural](action)
-        if not self._core.asks:
-            return self._perform(action)
-        return await self._in_exchange(action, lambda: self._perform(action))
+        return await self._in_exchange(action, self._perform)
 
-    async def _in_exchange(self, action: Action, perform: Callable[[], T]) -> T:
+    async def _in_exchange(self, action: Action, perform: Callable[[Action], T]) -> T:
         """Do what a request asks for, and call the webhooks that it needs."""
         if not self._core.asks:
-            return perform()
+            return perform(action)
         exchange = Exchange()
         while True:
             try:
@@ -143,12 +141,12 @@ class Tracker:
         """
         if action.resource.plural in self._awaited:
             self._awaited[action.resource.plural](action)
-        return self._in_exchange_now(action, lambda: self._perform(action))
+        return self._in_exchange_now(action, self._perform)
 
-    def _in_exchange_now(self, action: Action, perform: Callable[[], T]) -> T:
+    def _in_exchange_now(self, action: Action, perform: Callable[[Action], T]) -> T:
         """Do what a request asks for, and call the webhooks that it needs without waiting."""
         if not self._core.asks:
-            return perform()
+            return perform(action)
         exchange = Exchange()
         while True:
             try:
@@ -156,12 +154,11 @@ class Tracker:
             except Unanswered as unanswered:
                 exchange.ask_now(unanswered.questions, self.webhooks)
 
-    def _run(self, exchange: Exchange, action: Action, perform: Callable[[], T]) -> T:
+    def _run(self, exchange: Exchange, action: Action, perform: Callable[[Action], T]) -> T:
         """Do it with the answers of webhooks so far. Errors: Unanswered, before anything is stored."""
         version = self.version
         try:
-            with exchange.run():
-                answer = perform()
+            answer = exchange.run(perform, action)
         except Unanswered:
             if self.version != version and action.verb is not Verb.DELETE_COLLECTION:
                 raise RuntimeError(f"{action}: something was stored before all webhooks had answered") from None
@@ -198,7 +195,7 @@ class Tracker:
             self._awaited[action.resource.plural](action)
         self._check_caller(action)
         served = checked(self._core, action)
-        stream = await self._in_exchange(action, lambda: WatchStream(self._core, served, action, self.webhooks))
+        stream = await self._in_exchange(action, lambda _: WatchStream(self._core, served, action, self.webhooks))
         self._watches[stream] = None
         try:
             yield MetadataLines(stream) if action.options.metadata_only else stream
@@ -222,7 +219,7 @@ class Tracker:
         """Open a connection to a container or a port of a pod (StreamTransport)."""
         self._check_caller(action)
         served = checked(self._core, action)
-        await self._in_exchange(action, lambda: admit_connection(self._core, served, action))
+        await self._in_exchange(action, lambda _: admit_connection(self._core, served, action))
         async with connect(self._core, served, action, protocols) as connection:
             yield connection
 
@@ -367,7 +364,7 @@ class Tracker:
             verb=Verb.CREATE, resource=resource, namespace=key.namespace, name=key.name, body=plain, options=strict
         )
         served = self._core.served(resource)
-        self._in_exchange_now(action, lambda: deeply(lambda: restore(self._core, served, action)))
+        self._in_exchange_now(action, lambda _: deeply(restore, self._core, served, action))
 
     def update(
         self, resource: AnyResource, body: object, *, subresource: str = "", options: Options = _NO_OPTIONS

@@ -41,8 +41,9 @@ class Rule:
     A rule and its message.
 
     Shape   `problem` and `message_problem` are the server's words about expressions that cannot be used, else empty;
-            `program` is None where there is a problem, or no rule. `held`: values that the rule holds of, as JSON, and
-            what that cost; a rule that looks at what was before has none.
+            `program` is None where there is a problem, or no rule. `uses_old`: the rule looks at what was there before.
+            `held`: values that the rule holds of, as JSON, with what was there before if it looks at that, and what
+            that cost.
     """
 
     def __init__(self, rule: Node, node: Node, decl: Decl) -> None:
@@ -56,11 +57,13 @@ class Rule:
         self.message_problem: str = ""
         self.program: Expression | None = None
         self.message_program: Expression | None = None
+        self.uses_old: bool = False
         self.held: dict[bytes, int] = {}
         if not self.source:
             return
         try:
             self.program = self._compiled(rule["rule"], decl, BOOL, "")
+            self.uses_old = self.program.uses_old
         except WrongExpression as error:
             self.problem = str(error)
             return
@@ -98,11 +101,6 @@ class Rule:
         if old is None:
             return Optional(there=False)
         return Optional(decl.convert(old) if decl.convert else old)
-
-    @property
-    def uses_old(self) -> bool:
-        """Whether the rule looks at what was there before."""
-        return self.program is not None and self.program.uses_old
 
     def shown(self) -> str:
         """How messages of the server name the rule."""

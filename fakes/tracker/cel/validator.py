@@ -78,9 +78,9 @@ class _Review:
         self.causes.append(cause)
         raise _Stopped
 
-    def spend(self, cost: int, cause: Cause) -> None:
+    def spend(self, cost: int, cause: Callable[[], Cause]) -> None:
         if cost > self.left:
-            self.stop(cause)
+            self.stop(cause())
         self.left -= cost
 
 
@@ -175,11 +175,15 @@ class _Level:
         if value.new is None:
             return
         text = _text_of(value.new) if self.rules else b""
+        with_old = b""
         for rule in self.rules:
             if rule.problem:
                 review.causes.append(self._typed(value, f"rule compile error: {rule.problem}"))
             if rule.program and (rule.optional_old or value.old is not None or not rule.uses_old):
-                self._apply(review, rule, rule.program, value, text)
+                if rule.uses_old and text and not with_old:
+                    before = _text_of(value.old)
+                    with_old = b"%b was %b" % (text, before) if before else b""
+                self._apply(review, rule, rule.program, value, with_old if rule.uses_old else text)
         for one in self.every:
             one.review(review, replace(value, ratchet=_Ratchet(None, value.ratchet.above)))
         for level, below in self._below(value):
@@ -206,9 +210,8 @@ class _Level:
                 yield level, _Value(path, inner, before.get(name), value.ratchet.key(name))
 
     def _apply(self, review: _Review, rule: Rule, expression: Expression, value: _Value, text: bytes) -> None:
-        held = rule.held.get(text)
-        if held is not None and held <= review.left:
-            review.left -= held
+        if text in rule.held and rule.held[text] <= review.left:
+            review.left -= rule.held[text]
             return
         before = rule.old_value(value.old, self.decl)
         found, cost, problem = None, 0, ""
@@ -218,7 +221,7 @@ class _Level:
             said = f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: "
             review.stop(self._typed(value, said + rule.shown()))
         else:
-            review.spend(cost, self._typed(value, _OUT))
+            review.spend(cost, lambda: self._typed(value, _OUT))
         if isinstance(value.new, float) and self.node.get("type") == "integer":
             problem = "invalid data, expected int, got float64"  # as 3.0 is, which is an integer otherwise
         if problem:
@@ -230,7 +233,7 @@ class _Level:
                 review.causes.append(cause)
             else:
                 review.warn(f"{cause.field}: {cause.message}")
-        elif text and not rule.uses_old:
+        elif text:
             rule.remember(text, cost)
 
     def _typed(self, value: _Value, text: str) -> Cause:
@@ -264,7 +267,7 @@ class _Level:
             review.stop(self._typed(value, said + json_text(rule.message_source)))
         else:
             said = f"messageExpression evaluation failed due to running out of cost budget, {_NO_MORE}"
-            review.spend(cost, self._typed(value, said))
+            review.spend(cost, lambda: self._typed(value, said))
         if problem or not isinstance(text, str):
             return ""
         text = text.strip()

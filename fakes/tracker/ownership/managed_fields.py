@@ -133,9 +133,12 @@ def of_update(
     sent = (body.get("metadata") or {}).get("managedFields")
     if sent and sent != entries and not action.subresource:
         entries = () if sent == [{}] else read(sent) or entries
-    theirs = served.schema.complete(body)[0] if served.schema is not None and action.subresource else plain
-    if _is_unfit(served, body, current.plain) or misfit(served, entries, theirs):
+    if _is_unfit(served, body, current.plain):
         return ()
+    if _other_versions(served, entries):
+        theirs = served.schema.complete(body)[0] if served.schema is not None and action.subresource else plain
+        if misfit(served, entries, theirs):
+            return ()
     if not entries:
         return ()  # once reset, or never begun, this is noted no more until somebody applies
     try:
@@ -171,11 +174,8 @@ def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:
     A server converts it for that, but prunes nothing; where that fails it forgets who owns what, and goes on.
     """
     forms, version = served.forms, served.resource.version
-    if forms is None:
-        return ""
-    versions = {str(entry.get("apiVersion", "")).rpartition("/")[2] for entry in entries} - {version}
-    for other in sorted(versions):
-        if other in forms.schemas:
+    for other in _other_versions(served, entries):
+        if forms is not None:
             try:
                 converted = forms.convert(plain, version, other)
             except ApiError as error:
@@ -183,6 +183,16 @@ def misfit(served: Strategy, entries: Entries, plain: Mapping[str, Any]) -> str:
             for problem in problems(converted, forms.schemas[other].node):
                 return problem
     return ""
+
+
+def _other_versions(served: Strategy, entries: Entries) -> list[str]:
+    """The versions of a custom kind, besides the one that is written, in whose words there are entries."""
+    forms, resource = served.forms, served.resource
+    if forms is None:
+        return []
+    named = {entry.get("apiVersion", "") for entry in entries} - {resource.api_version}
+    versions = {str(one).rpartition("/")[2] for one in named} - {resource.version}
+    return sorted(version for version in versions if version in forms.schemas)
 
 
 _EMPTY = re.compile(rb"\[\]|\{\}")

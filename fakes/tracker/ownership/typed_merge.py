@@ -123,8 +123,8 @@ def _field_problems(fields: Mapping[str, Any], node: Node, path: str) -> Iterato
         if name not in node.fields and node.other is None:
             yield f"{path}.{name}: field not declared in schema"
             return  # a server looks no further in this object
-        below = child(node, name)
-        if below.kind is not Kind.SCALAR or _scalar_problem(inner, below):
+        below = node.fields[name] if name in node.fields else child(node, name)
+        if type(inner) not in below.fitting:
             yield from problems(inner, below, f"{path}.{name}")
 
 

@@ -19,31 +19,18 @@ class Correlated:
 
     def unchanged(self) -> bool:
         """Whether the value is what it was."""
-        if self.new is None or self.old is None:
-            return self.new is self.old
-        if isinstance(self.new, dict) and isinstance(self.old, dict):
-            return len(self.new) == len(self.old) and all(_same(self.key(name)) for name in self.new)
-        if isinstance(self.new, list) and isinstance(self.old, list):
-            return len(self.new) == len(self.old) and self._same_items()
-        return type(self.new) is type(self.old) and bool(self.new == self.old)
-
-    def _same_items(self) -> bool:
-        if self.node.get("x-kubernetes-list-type") != "map":
-            return bool(self.new == self.old)
-        return all(_same(self.index(index)) for index in range(len(self.new)))
+        return _is_same(self.new, self.old, self.node)
 
     def key(self, name: str) -> Correlated | None:
         """The value of a field or key, None if it cannot be told what it was."""
-        if not (isinstance(self.new, dict) and isinstance(self.old, dict)):
+        if type(self.new) is not dict or type(self.old) is not dict or name not in self.new or name not in self.old:
             return None
-        node = (self.node.get("properties") or {}).get(name) or self.node.get("additionalProperties")
-        if name not in self.new or name not in self.old or not isinstance(node, Mapping):
-            return None
-        return Correlated(self.new[name], self.old[name], node)
+        node = (self.node.get("properties") or _NOTHING).get(name) or self.node.get("additionalProperties")
+        return Correlated(self.new[name], self.old[name], node) if isinstance(node, (dict, Mapping)) else None
 
     def index(self, index: int) -> Correlated | None:
         """An item, None if it cannot be told what it was."""
-        if not (isinstance(self.new, list) and isinstance(self.old, list)):
+        if type(self.new) is not list or type(self.old) is not list:
             return None
         old = item_of(self.old, self.new[index], self.node)
         items = self.node.get("items")
@@ -62,8 +49,37 @@ class Correlated:
         return False
 
 
-def _same(one: Correlated | None) -> bool:
-    return one is not None and one.unchanged()
+def _is_same(new: Any, old: Any, node: Node) -> bool:
+    """Whether a value is what it was; one that cannot be told from others by the schema is not."""
+    if new is None or old is None or type(new) is not type(old):
+        return new is old
+    if type(new) is dict:
+        return len(new) == len(old) and _has_same_fields(new, old, node)
+    if type(new) is not list or node.get("x-kubernetes-list-type") != "map":
+        return bool(new == old)
+    items = node.get("items")
+    if len(new) != len(old) or (new and not items):
+        return False
+    return all((was := item_of(old, item, node)) is not None and _is_same(item, was, items or {}) for item in new)
+
+
+def _has_same_fields(new: Mapping[str, Any], old: Mapping[str, Any], node: Node) -> bool:
+    fields, other = node.get("properties") or _NOTHING, node.get("additionalProperties")
+    for name, value in new.items():
+        below = fields.get(name) or other
+        if name not in old or not isinstance(below, (dict, Mapping)):
+            return False
+        was = old[name]
+        if type(value) in _SCALARS:
+            if type(value) is not type(was) or value != was:
+                return False
+        elif not _is_same(value, was, below):
+            return False
+    return True
+
+
+_NOTHING: Node = {}
+_SCALARS = frozenset({str, int, float, bool})
 
 
 def item_of(items: Any, like: Any, node: Node) -> Any:

@@ -30,6 +30,14 @@ class Kind(Enum):
     LIST = "list"
 
 
+_FITTING: Mapping[str, frozenset[type]] = {
+    "numeric": frozenset({int, float}),
+    "string": frozenset({str}),
+    "boolean": frozenset({bool}),
+    "untyped": frozenset({str, int, float, bool}),
+}
+
+
 class Node:
     """
     How one field's value merges.
@@ -38,12 +46,14 @@ class Node:
             `other` is the node of its items, `keys` names an item (sorted), `is_set` says that items are values. With
             `is_leaf` the value is owned and replaced whole, whatever is below it; else `has_fields` says that a map
             merges by field, `has_items` that a list merges by item. `scalar` is the type a scalar must have, "untyped"
-            for any. `empty` is the value a new object of a Go type has here before it is filled.
+            for any; `fitting` are the types of values of which any is such a scalar. `empty` is the value a new object
+            of a Go type has here before it is filled.
     """
 
     __slots__ = (
         "empty",
         "fields",
+        "fitting",
         "has_fields",
         "has_items",
         "is_leaf",
@@ -75,6 +85,7 @@ class Node:
         self.has_fields: bool = not self.is_leaf and kind in (Kind.MAP, Kind.ANY)
         self.has_items: bool = not self.is_leaf and kind is Kind.LIST
         self.scalar: str = scalar
+        self.fitting: frozenset[type] = _FITTING[scalar] if kind is Kind.SCALAR else frozenset()
         self.empty: Any = None
 
 

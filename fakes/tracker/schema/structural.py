@@ -216,8 +216,10 @@ def _second(values: list[Any]) -> Iterator[int]:
 
 def _comparable(value: Any) -> Any:
     """A value that is equal to another one, and can be looked up, where the values are the same."""
+    if type(value) in _SCALARS:
+        return (type(value), value)
     if isinstance(value, dict):
         return ("object", tuple(sorted((name, _comparable(inner)) for name, inner in value.items())))
     if isinstance(value, list):
         return ("array", tuple(map(_comparable, value)))
-    return (type(value).__name__, value)
+    return ("null", value)

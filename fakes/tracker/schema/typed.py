@@ -165,7 +165,10 @@ def _converted(value: Any, read_number: Callable[[float], float]) -> Any:
         return read_number(value) if kind is int or kind is float else value
     converted: Any = None
     for place, inner in places:
-        if type(inner) in _UNCONVERTED or (type(inner) is dict and not inner):
+        kind = type(inner)
+        if kind in _UNCONVERTED or (kind is int and _INT64_MIN <= inner <= _INT64_MAX):
+            continue
+        if not inner and kind is not float:
             continue
         read = _converted(inner, read_number)
         if read is not inner:
@@ -175,6 +178,7 @@ def _converted(value: Any, read_number: Callable[[float], float]) -> Any:
 
 
 _UNCONVERTED = frozenset({str, bool, type(None)})
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
 def in_range(value: Any) -> Any:

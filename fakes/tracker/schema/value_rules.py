@@ -47,8 +47,9 @@ class Found:
 
     def merge(self, other: Found) -> None:
         """Add what was found elsewhere."""
-        for said, cause in other.causes.items():
-            self.causes.setdefault(said, cause)
+        if other.causes:
+            for said, cause in other.causes.items():
+                self.causes.setdefault(said, cause)
         self.count += other.count
 
     def named(self, prefix: str = "") -> list[Cause]:
@@ -84,17 +85,42 @@ class ValueRules:
     ['Invalid value: 0: n in body should be greater than or equal to 1']
     """
 
-    __slots__ = ("__dict__", "_children", "_fit", "format", "node", "types")
+    __slots__ = (
+        "__dict__",
+        "_children",
+        "_fields",
+        "_fit",
+        "_is_bounded",
+        "_is_closed",
+        "_limits",
+        "_options",
+        "_plain_counts",
+        "_required",
+        "format",
+        "node",
+        "types",
+    )
 
     def __init__(self, node: Node) -> None:
         self.node: Node = node
+        self._fields: Mapping[str, Node] = node.get("properties") or {}
+        self._required: Iterable[str] = node.get("required") or ()
+        self._options: Iterable[Any] = node.get("enum") or ()
+        self._is_closed: bool = node.get("additionalProperties") is False
+        self._is_bounded: bool = "minProperties" in node or "maxProperties" in node
+        self._limits = tuple(limit for limit in _LIMITS if limit[0] in node)
         kind = node.get("type")
         self.types: tuple[str, ...] = (kind,) if kind else ()
         if node.get("x-kubernetes-int-or-string"):
             self.types = ("integer", "string")
         self.format: str = known_format(self.types, node.get("format") or "")
+        self._plain_counts: Mapping[type, int] = {}
+        """The types of which any value fits, if the schema says no more, with what is counted for one."""
+        if len(self.types) == 1 and not node.keys() - _SAYS_NOTHING:
+            self._plain_counts = {kind: count for kind, count in _COUNTS.items() if _KINDS[kind] == self.types[0]}
         self._children: dict[str, ValueRules] = {}
         self._fit: dict[str | int, int] = {}
+        """Texts and integers of which it is known that they fit, with what is counted for them."""
 
     # ---- the nodes below ---------------------------------------------------------------------------------------------
 
@@ -102,18 +128,11 @@ class ValueRules:
         """The rules of a field, None if any value is allowed."""
         found = self._children.get(name)
         if found is None:
-            inner = (self.node.get("properties") or {}).get(name)
+            inner = self._fields.get(name)
             if inner is None:
                 return self._additional
             found = self._children[name] = ValueRules(inner)
         return found
-
-    @functools.cached_property
-    def _plain_counts(self) -> Mapping[type, int]:
-        """The types of which any value fits, if the schema says no more, with what is counted for one."""
-        if self.node.keys() - _SAYS_NOTHING or len(self.types) != 1:
-            return {}
-        return {kind: count for kind, count in _COUNTS.items() if _KINDS[kind] == self.types[0]}
 
     @functools.cached_property
     def _additional(self) -> ValueRules | None:
@@ -151,19 +170,19 @@ class ValueRules:
             self._check_null(found, path)
             return found
         found.count += 3  # that the value was looked at: as itself, by combinations, by its options
-        if _KINDS.get(type(value)) in self.types:
+        kind = type(value)
+        if kind in _KINDS and _KINDS[kind] in self.types:
             found.count += 2
         elif self.types or self.format:
             self._check_type(found, value, path)
         found.count += 1
         if self._combined or self._not is not None:
             self._check_combinations(found, value, path)
-        check = _CHECKS.get(type(value))
-        if check is not None:
-            check(self, found, value, path, old)
-        if self.node.get("enum"):
+        if kind in _CHECKS:
+            _CHECKS[kind](self, found, value, path, old)
+        if self._options:
             self._check_options(found, value, path)
-        if type(value) is dict:
+        if kind is dict:
             found.count += 1
             self._check_object(found, value, path, old)
         elif not found.causes and _is_short(value):
@@ -172,19 +191,12 @@ class ValueRules:
             self._fit[value] = found.count
         return found
 
-    def _counted(self, value: Any) -> int:
-        """What is counted for a value of which it is known that it fits; 0 for one that has to be checked."""
-        kind = type(value)
-        if kind in self._plain_counts:
-            return self._plain_counts[kind]
-        return self._fit.get(value, 0) if kind is str or kind is int else 0
-
     def _check_null(self, found: Found, path: str) -> None:
         if self.types and not self.node.get("nullable"):
             found.add(_wrong_type(path, ",".join(self.types), "null"))
         else:
             found.count += 1
-        if self.node.get("enum"):
+        if self._options:
             self._check_options(found, None, path)
 
     def _check_type(self, found: Found, value: Any, path: str) -> None:
@@ -220,7 +232,7 @@ class ValueRules:
             found.add(_unnamed(f"{quoted(path)} must not validate the schema (not)"))
 
     def _check_options(self, found: Found, value: Any, path: str) -> None:
-        options = self.node["enum"]
+        options = self._options
         if any(_is_option(value, option) for option in options):
             return
         texts = (quoted(one if isinstance(one, str) else shown(one)) for one in options)
@@ -249,8 +261,8 @@ class ValueRules:
         found.count += 2
         if out := self._out_of_range(value, "Checked", path):
             found.add(_unnamed(out))
-        for name, title, check in _LIMITS:
-            limit = self.node.get(name)
+        for name, title, check in self._limits:
+            limit = self.node[name]
             if limit is None:
                 continue
             number: float = value
@@ -289,27 +301,35 @@ class ValueRules:
             found.add(_wrong(path, "", "shouldn't contain duplicates"))
 
     def _check_object(self, found: Found, value: dict[str, Any], path: str, old: Correlated | None) -> None:
-        rules, size = self.node, len(value)
+        if self._is_bounded:
+            self._check_size(found, len(value), path)
+        known, children = self._fields, self._children
+        for name, inner in value.items():
+            if self._is_closed and name not in known:
+                found.add(Cause.invalid(path, quoted(name), f"{path}.{name} in body is a forbidden property"))
+                continue
+            child = children[name] if name in children else self.child(name)
+            if child is None:
+                continue
+            kind = type(inner)
+            if kind in child._plain_counts:
+                found.count += child._plain_counts[kind]
+            elif (kind is str or kind is int) and inner in child._fit:
+                found.count += child._fit[inner]
+            else:
+                here = f"{path}.{name}" if path or name not in known else name
+                was = old.key(name) if old is not None and (path or name not in ("apiVersion", "kind")) else None
+                found.merge(child.ratcheted(inner, here, was))
+        for name in self._required:
+            if name not in value:
+                found.add(Cause.required(f"{path}.{name}"), f"{path}.{name} in body is required")
+
+    def _check_size(self, found: Found, size: int, path: str) -> None:
+        rules = self.node
         if rules.get("minProperties") is not None and size < rules["minProperties"]:
             found.add(_wrong(path, size, f"should have at least {rules['minProperties']} properties"))
         if rules.get("maxProperties") is not None and size > rules["maxProperties"]:
             found.add(*_too_many(path, size, rules["maxProperties"], "properties"))
-        known = rules.get("properties") or {}
-        for name, inner in value.items():
-            if name not in known and rules.get("additionalProperties") is False:
-                found.add(Cause.invalid(path, quoted(name), f"{path}.{name} in body is a forbidden property"))
-                continue
-            child = self.child(name)
-            if child is not None:
-                if counted := child._counted(inner):
-                    found.count += counted
-                    continue
-                here = f"{path}.{name}" if path or name not in known else name
-                was = old.key(name) if old is not None and (path or name not in ("apiVersion", "kind")) else None
-                found.merge(child.ratcheted(inner, here, was))
-        for name in rules.get("required") or ():
-            if name not in value:
-                found.add(Cause.required(f"{path}.{name}"), f"{path}.{name} in body is required")
 
     def ratcheted(self, value: Any, path: str, old: Correlated | None) -> Found:
         """The same as `check`, but that nothing is found of a value that is what it was."""

@@ -104,14 +104,17 @@ class WatchStream:
         exchange = Exchange()
         while True:
             try:
-                with exchange.run():
-                    list(self._collection.since(self._place))
-                    return self._take()
+                return exchange.run(self._take_converted)
             except Unanswered as unanswered:
                 await exchange.ask(unanswered.questions, self._webhooks)
             except ApiError as error:
                 self._refuse(error)
                 return self._take()
+
+    def _take_converted(self) -> list[bytes]:
+        """Return the lines that are due. Errors: Unanswered, before any is taken."""
+        list(self._collection.since(self._place))
+        return self._take()
 
     def lag(self) -> str:
         """What this watch has not been handed yet, as text; "" where it has all that it selects."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ctrlkit.fakes.tracker.schema.custom import CustomSchema
@@ -52,7 +53,7 @@ class Forms:
     convert: Convert = unconverted
     _shown: dict[tuple[ObjectKey, int, str], Stored] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
+    @cached_property
     def stored_as(self) -> str:
         """The version as which objects are stored now."""
         return self.eras[-1].version
@@ -70,10 +71,14 @@ class Forms:
         """These forms with another way to convert; the same if it is the same."""
         return self if convert == self.convert else replace(self, convert=convert, _shown={})
 
-    @property
+    @cached_property
     def asks(self) -> bool:
         """Whether a webhook converts."""
         return self.convert is not unconverted and not self._is_single
+
+    def asks_at(self, version: str) -> bool:
+        """Whether a webhook converts what is written at a version."""
+        return self.asks and version != self.stored_as
 
     def foresee(self, plain: Object, version: str) -> None:
         """Convert what is about to be written, there and back, if a webhook does. Errors: Unanswered, the last time."""
@@ -83,7 +88,7 @@ class Forms:
         """Whether every object is shown at a version as it is stored."""
         return version == self.stored_as and not self.since and self._is_single
 
-    @property
+    @cached_property
     def _is_single(self) -> bool:
         return len(self.schemas) == 1
 
