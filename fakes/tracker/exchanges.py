@@ -12,8 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -123,6 +122,18 @@ class Unanswered(Exception):
         self.questions: Sequence[Question] = questions
 
 
+class Chance(Protocol):
+    """A source of random numbers, such as a `random.Random`."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """Return an integer of so many bits."""
+        ...
+
+    def choices(self, population: Sequence[str], /, *, k: int) -> list[str]:
+        """Return as many of the given texts."""
+        ...
+
+
 class Exchange:
     """The questions and answers of one request, and what must be the same each time its verb is run."""
 
@@ -134,11 +145,11 @@ class Exchange:
         """What webhooks and policies say of the request to whoever audits it."""
         self._began = clock.reader()()
         self._seed = clock.random_source().getrandbits(64)
-        self._chance: random.Random | None = None  # many requests draw no number
+        self._chance: Chance | None = None  # many requests draw no number
         self._answers: dict[Question, Answered] = {}
 
     @property
-    def chance(self) -> random.Random:
+    def chance(self) -> Chance:
         """Random numbers, in each run the same."""
         if self._chance is None:
             self._chance = random.Random(self._seed)
@@ -211,14 +222,21 @@ TOO_LATE: Final = Reply(failure="context deadline exceeded")
 _EXCHANGE: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
-class _Drawn(random.Random):
-    """A random number that was drawn before."""
+class _Drawn:
+    """A random number that was drawn before; no other can be drawn."""
 
-    value: int = 0
+    __slots__ = ("_value",)
+
+    def __init__(self, value: int) -> None:
+        self._value = value
 
     def getrandbits(self, _bits: int, /) -> int:
         """Return it."""
-        return self.value
+        return self._value
+
+    def choices(self, _population: Sequence[str], /, *, k: int) -> list[str]:
+        """Raise: what was drawn is one number."""
+        raise NotImplementedError(f"{k} more random numbers for an object that was promised")
 
 
 class _Then(Exchange):
@@ -226,18 +244,19 @@ class _Then(Exchange):
 
     def __init__(self, now: datetime, drawn: int) -> None:  # nothing is drawn now
         self.now = now
-        self._chance = chance = _Drawn(0)
-        chance.value = drawn
+        self._chance = _Drawn(drawn)
         self.done = {}
         self.annotations = {}
 
 
-@contextmanager
-def as_of(now: datetime, drawn: int) -> Iterator[None]:
-    """Do what is in the block as at an earlier time, with the random number that was drawn then."""
+def as_of(now: datetime, drawn: int, verb: Callable[[*Arguments], T], *arguments: *Arguments) -> T:
+    """Run a verb as at an earlier time, with the random number that was drawn then; nobody hears its warnings."""
     token = _EXCHANGE.set(_Then(now, drawn))
     try:
-        yield
+        if not is_noticed():
+            return verb(*arguments)
+        with noticed():
+            return verb(*arguments)
     finally:
         _EXCHANGE.reset(token)
 
@@ -274,7 +293,7 @@ def now() -> datetime:
     return clock.now() if exchange is None else exchange.now
 
 
-def chance() -> random.Random:
+def chance() -> Chance:
     """Return the source of random numbers for the request that is being served."""
     exchange = _EXCHANGE.get()
     return clock.random_source() if exchange is None else exchange.chance

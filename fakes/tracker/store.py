@@ -4,7 +4,7 @@ The version log: every object at every version that is kept.
 One counter numbers the writes of all kinds, deletions included. Objects are kept as JSON bytes, which nobody can
 change, so every version of an object can be handed out as it is; the parsed form is made when a rule needs it and stays
 inside. Lists of an older version are rebuilt by undoing the changes after it, and watchers hold a place in the log, no
-queue.
+queue. What is kept for each write has no references that lead back to it, so that the garbage collector need not look.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import bisect
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.tracker.refusals import plain_failure
@@ -32,6 +34,8 @@ KEPT_BYTES = 128 * 1024 * 1024
 LARGE_BYTES = 16 * 1024
 """Above this size, the watch line of an object is shared by new watches, and dropped with its next version."""
 
+FRESH = 64
+"""How many of the newest states keep what they were made of, until somebody looks: most are looked at soon."""
 
 OBJECT_BYTES_MAX = 1536 * 1024
 """The largest object that etcd takes. A real server counts built-in kinds in protobuf, which is a little shorter."""
@@ -47,22 +51,20 @@ def _too_large(size_bytes: int) -> ApiError:
     return plain_failure("etcdserver: request is too large")
 
 
-class Stored:
+class Stored(msgspec.Struct, eq=False, gc=False):
     """
     One object at one version.
 
     Shape   `tail` is its JSON without the opening `{"kind":...,"apiVersion":...,`, which differs between the versions a
-            kind is served at.
+            kind is served at. `_made` is what the tail was made of, for those who look soon.
     """
 
-    __slots__ = ("_added", "_plain", "key", "tail", "version")
-
-    def __init__(self, key: ObjectKey, version: int, tail: bytes) -> None:
-        self.key: ObjectKey = key
-        self.version: int = version
-        self.tail: bytes = tail
-        self._plain: dict[str, Any] | None = None
-        self._added: tuple[bytes, bytes] | None = None
+    key: ObjectKey
+    version: int
+    tail: bytes
+    _made: dict[str, Any] | None = None
+    _plain: dict[str, Any] | None = None
+    _added: tuple[bytes, bytes] | None = None
 
     def added_line(self, head: bytes) -> bytes:
         """Return the ADDED line for a new watch; that of a large object is shared by all watches."""
@@ -75,14 +77,17 @@ class Stored:
 
     def forget(self) -> None:
         """Drop the parsed form and the watch line of an object that has a newer version."""
-        self._plain = self._added = None
+        self._made = self._plain = self._added = None
+
+    def settle(self) -> None:
+        """Drop what the tail was made of, if nobody has looked."""
+        self._made = None
 
     @property
     def plain(self) -> dict[str, Any]:
         """The parsed object, without kind and apiVersion; not to be changed."""
         if self._plain is None:
-            plain: dict[str, Any] = decode(b"{" + self.tail)
-            self._plain = plain
+            self._plain, self._made = self._made or _parsed(self.tail), None
         return self._plain
 
     @property
@@ -97,17 +102,16 @@ class Stored:
         return self.metadata.get("labels")
 
 
-class Change:
+class Change(msgspec.Struct, eq=False, gc=False):
     """One write: the object before and after it (None for a deletion), and the lines of watches."""
 
-    __slots__ = ("_lines", "after", "before", "key", "version")
-
-    def __init__(self, version: int, key: ObjectKey, before: Stored | None, after: Stored | None) -> None:
-        self.version: int = version
-        self.key: ObjectKey = key
-        self.before: Stored | None = before
-        self.after: Stored | None = after
-        self._lines: dict[tuple[str, bytes], bytes] | None = None
+    version: int
+    key: ObjectKey
+    before: Stored | None
+    after: Stored | None
+    _kind: str = ""
+    _head: bytes = b""
+    _line: bytes = b""
 
     @property
     def size_bytes(self) -> int:
@@ -116,17 +120,14 @@ class Change:
 
     def line(self, kind: str, head: bytes) -> bytes:
         """
-        Return the watch line of a `kind` of event (ADDED, MODIFIED, DELETED), built once for all watches.
+        Return the watch line of a `kind` of event (ADDED, MODIFIED, DELETED), built once for all that are alike.
 
         DELETED carries the last state the object had, or had inside a selection, at the version of this change.
         """
-        if self._lines is None:
-            self._lines = {}
-        line = self._lines.get((kind, head))
-        if line is None:
+        if kind != self._kind or head != self._head:
             tail = self._gone() if kind == "DELETED" or self.after is None else self.after.tail
-            line = self._lines[kind, head] = event_line(kind, head, tail)
-        return line
+            self._kind, self._head, self._line = kind, head, event_line(kind, head, tail)
+        return self._line
 
     def _gone(self) -> bytes:
         if self.before is None:
@@ -135,7 +136,7 @@ class Change:
         return encode_tail(self.before.plain | {"metadata": metadata})
 
 
-class Write(NamedTuple):
+class Write(msgspec.Struct, frozen=True, gc=False):
     """What a write did, without the objects: `how` is created, updated or deleted; `kind` is `plural.group`."""
 
     version: int
@@ -339,6 +340,7 @@ class Store:
         self._making: int = 0
         self.writes: deque[Write] = deque(maxlen=KEPT_CHANGES)
         """The newest writes of all kinds, oldest first."""
+        self._fresh: deque[Stored] = deque()
 
     def collection(self, identity: Identity) -> Collection:
         """Return the collection of a kind, made if there is none."""
@@ -380,12 +382,14 @@ class Store:
         if identity in self._rest_on:
             self.keep_promises()
         version = self._making or self.version + 1
-        metadata = plain["metadata"] | {"resourceVersion": str(version)}
-        stored = Stored(key, version, encode_tail({**plain, "metadata": metadata}))
+        stored = _stored(key, version, plain)
         if len(stored.tail) > OBJECT_BYTES_MAX:
             raise _too_large(len(stored.tail))
         collection = self.collection(identity)
         # from here on nothing can fail
+        self._fresh.append(stored)
+        if len(self._fresh) > FRESH:
+            self._fresh.popleft().settle()
         before = collection.find(key)
         collection.put(Change(version, key, before, stored))
         if self._making:
@@ -482,17 +486,40 @@ def encode_tail(plain: Mapping[str, Any]) -> bytes:
     Sets of fields are deeper than the fields they name: where only they have too many levels, they are left out.
     Errors  TooDeep.
     """
+    return _encoded(_in_order(plain))[0]
+
+
+def _stored(key: ObjectKey, version: int, plain: Mapping[str, Any]) -> Stored:
+    """Make the state of an object at a version, which is set in its metadata. Errors: TooDeep."""
+    metadata = plain["metadata"] | {"resourceVersion": str(version)}
+    return Stored(key, version, *_encoded(_in_order({**plain, "metadata": metadata})))
+
+
+def _in_order(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object without kind and apiVersion, as it is encoded."""
     given: Mapping[str, Any] = plain["metadata"]
     metadata = {name: given[name] for name in _METADATA if name in given}
     rest = {name: value for name, value in plain.items() if name not in ("kind", "apiVersion", "metadata")}
-    document = encode({"metadata": metadata, **rest})
+    return {"metadata": metadata, **rest}
+
+
+def _encoded(plain: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """Encode an object whose fields are in order, without the opening brace; return also what was encoded."""
+    document = encode(plain)
     try:
         check_levels(document)
     except TooDeep:
+        metadata = plain["metadata"]
         if "managedFields" not in metadata:
             raise
-        return encode_tail({**rest, "metadata": {name: metadata[name] for name in metadata if name != "managedFields"}})
-    return document[1:]
+        without = {name: value for name, value in metadata.items() if name != "managedFields"}
+        return _encoded({**plain, "metadata": without})
+    return document[1:], plain
+
+
+def _parsed(tail: bytes) -> dict[str, Any]:
+    plain: dict[str, Any] = decode(b"{" + tail)
+    return plain
 
 
 def event_line(kind: str, head: bytes, tail: bytes) -> bytes:

@@ -42,12 +42,12 @@ class Operation(StrEnum):
 def make_entry(
     manager: str, operation: Operation, api_version: str, fields: FieldSet, *, subresource: str, time: str
 ) -> Entry:
-    """The entry of a manager that owns fields; `time` is "" where the server notes none."""
+    """The entry of a manager that owns fields, in any order; `time` is "" where the server notes none."""
     entry: Entry = {"manager": str(manager) or "unknown", "operation": str(operation), "apiVersion": api_version}
     if time:
         entry["time"] = time
     entry["fieldsType"] = "FieldsV1"
-    entry["fieldsV1"] = in_order(fields)
+    entry["fieldsV1"] = fields
     if subresource:
         entry["subresource"] = subresource
     return entry
@@ -68,7 +68,7 @@ def _read_entry(entry: Any) -> Entry:
         entry.get("manager") or "",
         Operation(entry["operation"]),
         entry["apiVersion"],
-        from_fields_v1(entry["fieldsV1"]),
+        in_order(from_fields_v1(entry["fieldsV1"])),
         subresource=entry.get("subresource") or "",
         time=entry.get("time") or "",
     )
@@ -110,16 +110,16 @@ def describe(entry: Entry) -> str:
 
 def after_update(entries: Entries, by: Entry, removed: FieldSet) -> Entries:
     """Return the entries after a create, update or patch: its manager alone owns what it set."""
-    fields = by["fieldsV1"]
-    if not entries:
-        return [by] if fields else []
-    left = _without(entries, fields, removed)
-    if fields:
-        before = find(left, by)
-        if before is not None:
-            left.remove(before)
-            by = by | {"fieldsV1": in_order(union(before["fieldsV1"], fields))}
-        left.append(by)
+    fields, before = by["fieldsV1"], find(entries, by)
+    left = _without([entry for entry in entries if entry is not before], fields, removed)
+    if before is not None and not fields:
+        left += _without([before], fields, removed)
+    elif before is not None:
+        had = before["fieldsV1"]
+        owned = union(difference(had, removed), fields)
+        left.append(by | {"fieldsV1": had if owned == had else in_order(owned)})
+    elif fields:
+        left.append(by | {"fieldsV1": in_order(fields)})
     return sorted_entries(_capped(left))
 
 
@@ -127,7 +127,7 @@ def after_apply(entries: Entries, by: Entry, changed: FieldSet, removed: FieldSe
     """Return the entries after an apply: its manager owns what it applied, with others that applied the same."""
     left = _without([entry for entry in entries if not same_manager(entry, by)], changed, removed)
     if by["fieldsV1"]:
-        left.append(by)
+        left.append(by | {"fieldsV1": in_order(by["fieldsV1"])})
     return sorted_entries(left)
 
 
@@ -142,7 +142,9 @@ def _without(entries: Entries, changed: FieldSet, removed: FieldSet) -> list[Ent
     left = []
     for entry in entries:
         before = entry["fieldsV1"]
-        fields = difference(difference(before, changed), removed)
+        fields = difference(before, changed)
+        if removed:
+            fields = difference(fields, removed)
         if fields:
             left.append(entry if fields is before else entry | {"fieldsV1": fields})
     return left

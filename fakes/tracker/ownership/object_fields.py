@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Mapping
 from types import NoneType
@@ -19,6 +20,8 @@ class Unkeyed(Exception):
 
 def item_step(item: Any, node: Node) -> str:
     """Return the step to an item of a list that merges by item. Errors: Unkeyed."""
+    if node.key and type(item) is dict and type(name := item.get(node.key)) is str and len(name) <= _NAME_MAX:
+        return _named(node.key, name)
     if node.is_set or not isinstance(item, (dict, Mapping)):
         return "v:" + msgspec.json.encode(item).decode()
     try:
@@ -26,6 +29,16 @@ def item_step(item: Any, node: Node) -> str:
     except KeyError:
         raise Unkeyed from None
     return "k:" + msgspec.json.encode(keys).decode()
+
+
+_NAME_MAX = 64
+_NAMES = 4096
+
+
+@functools.lru_cache(maxsize=_NAMES)
+def _named(key: str, name: str) -> str:
+    """The step to an item that is told from others by a name."""
+    return "k:" + msgspec.json.encode({key: name}).decode()
 
 
 def as_map(value: Any, node: Node) -> Mapping[str, Any] | None:
@@ -53,8 +66,13 @@ def _applied(value: Any, node: Node) -> FieldSet | None:
     """Return the fields below a value, {} for the value itself, None for neither."""
     if (fields := as_map(value, node)) is not None:
         found: FieldSet = {}
+        known, other = node.fields, node.other or ANY
         for name, inner in fields.items():
-            below = _applied(inner, child(node, name))
+            below_node = known.get(name, other)
+            if below_node.is_leaf:
+                found["f:" + name] = LEAF
+                continue
+            below = _applied(inner, below_node)
             if inner is None or inner == {} or name not in node.fields:
                 found[f"f:{name}"] = {SELF: {}, **below} if below else {}
             elif below is not None:

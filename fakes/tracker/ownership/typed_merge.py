@@ -24,7 +24,10 @@ def merge(live: Any, wanted: Any, node: Node) -> Any:
     if have_fields and want_fields:
         merged = dict(have_fields)
         for name, value in want_fields.items():
-            merged[name] = merge(merged[name], value, child(node, name)) if name in merged else value
+            if name not in merged:
+                merged[name] = value
+            elif merged[name] != value:
+                merged[name] = merge(merged[name], value, child(node, name))
         return merged
     have_items, want_items = as_items(live, node), as_items(wanted, node)
     if have_items and want_items:

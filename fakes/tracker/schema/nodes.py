@@ -43,7 +43,8 @@ class Node:
     How one field's value merges.
 
     Shape   MAP: `fields` are those declared, `other` is the node of any other field, None where none is allowed. LIST:
-            `other` is the node of its items, `keys` names an item (sorted), `is_set` says that items are values. With
+            `other` is the node of its items, `keys` names an item (sorted), `key` is the only one if it is, `is_set`
+            says that items are values. With
             `is_leaf` the value is owned and replaced whole, whatever is below it; else `has_fields` says that a map
             merges by field, `has_items` that a list merges by item. `scalar` is the type a scalar must have, "untyped"
             for any; `fitting` are the types of values of which any is such a scalar. `empty` is the value a new object
@@ -58,6 +59,7 @@ class Node:
         "has_items",
         "is_leaf",
         "is_set",
+        "key",
         "key_defaults",
         "keys",
         "kind",
@@ -79,6 +81,7 @@ class Node:
         self.fields: dict[str, Node] = {}
         self.other: Node | None = other
         self.keys: tuple[str, ...] = tuple(sorted(keys))
+        self.key: str = keys[0] if len(keys) == 1 else ""
         self.key_defaults: Mapping[str, Any] = {}
         self.is_set: bool = is_set
         self.is_leaf: bool = kind is Kind.SCALAR or is_atomic or (kind is Kind.LIST and not keys and not is_set)

@@ -10,7 +10,7 @@ from ctrlkit.errors import Conflict
 from ctrlkit.fakes.tracker.authentication import BOUND
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, union
+from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, in_order, union
 from ctrlkit.fakes.tracker.ownership.managed_fields import ownable
 from ctrlkit.fakes.tracker.ownership.managers import Operation, make_entry
 from ctrlkit.fakes.tracker.ownership.object_fields import compare, emptied
@@ -56,7 +56,7 @@ def request_token(core: Core, served: Strategy, action: Action) -> Plain:
         action.options.field_manager,
         Operation.UPDATE,
         _REQUEST.api_version,
-        owned,
+        in_order(owned),
         subresource="token",
         time=clock.timestamp(now),
     )

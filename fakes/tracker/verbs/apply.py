@@ -104,6 +104,8 @@ def _pruned(merged: Plain, last: FieldSet, owned: list[FieldSet], node: Node) ->
 
     A field on the way to such a field goes too, with whatever it holds, if nothing below it is owned any more.
     """
+    if not difference(last, owned[0]):
+        return merged
     kept: FieldSet = {}
     for fields in owned:
         kept = union(kept, fields)

@@ -20,7 +20,6 @@ from ctrlkit.fakes.tracker.admission import DECIDES_OF_NEW, admit_new, sees_anyt
 from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.metadata import UID_BITS
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.fakes.tracker.store import Promises, Write
 from ctrlkit.fakes.tracker.verbs.create import create
 from ctrlkit.model import Action, AnyResource, ObjectKey, Options, Verb
@@ -88,5 +87,4 @@ def _make(core: Core, key: ObjectKey, promised: Promised) -> None:
         body=promised.body(key, promised.facts),
         options=promised.options,
     )
-    with exchanges.as_of(promised.now, promised.drawn), noticed():
-        create(core, promised.served, action)
+    exchanges.as_of(promised.now, promised.drawn, create, core, promised.served, action)
