@@ -15,6 +15,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ctrlkit.errors import ApiError
 from ctrlkit.fakes.clientset.calls import Calls, key_of
 from ctrlkit.fakes.clientset.faults import Faults, Interceptor, WatchInterceptor
@@ -137,7 +139,7 @@ class FakeClientset:
     @property
     def writes(self) -> list[Write]:
         """The write calls so far, oldest first."""
-        return [write_of(action) for action in self._log if action.verb.writes]
+        return [write_of(wire_copy(action)) for action in self._log if action.verb.writes]
 
     def clear_actions(self) -> None:
         """Forget the calls so far."""
@@ -180,8 +182,9 @@ class FakeClientset:
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb except watch (Transport)."""
-        self._log.append(wire_copy(action))
-        return await self.do_unrecorded(action)
+        sent = _sent(action)
+        self._log.append(sent)
+        return await self.do_unrecorded(sent)
 
     async def do_unrecorded(self, action: Action) -> bytes:
         """Perform a call as `do`, without recording it in `actions`."""
@@ -299,6 +302,11 @@ def wire_copy(action: Action) -> Action:
         patch_type=action.patch_type,
         options=action.options,
     )
+
+
+def _sent(action: Action) -> Action:
+    """Copy an action, its body as the bytes that travel: most of what is recorded is never looked at."""
+    return action if action.body is None else dataclasses.replace(action, body=msgspec.Raw(encode(action.body)))
 
 
 def _encode(action: Action, answer: object) -> bytes:
