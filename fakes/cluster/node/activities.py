@@ -3,7 +3,8 @@ What the kubelet does that takes time: pulls of images, hooks, probes; each is a
 
 In       Works that a reconcile begins, each with the uid of its pod and a name.
 Out      The pod's key in the controller's queue when a work has ended: `Activities` is a source of keys.
-Owns     The tasks. They end with the controller; those of a pod are cancelled when it is forgotten.
+Owns     The tasks, and a timer for each pod, for what needs no reconcile. They end with the controller; those of a pod
+         are cancelled when it is forgotten.
 
 A work keeps its result itself, where the next reconcile finds it, and writes nothing to the API. What it raises ends
 the controller, as a failure of the kubelet would.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from ctrlkit.controller.sources.source import Sink
@@ -32,29 +34,42 @@ class Activities:
     def __init__(self) -> None:
         self.on_end: Callable[[str], object] = lambda pod_uid: None
         self._tasks: dict[str, dict[str, asyncio.Task[None]]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._group: asyncio.TaskGroup | None = None
         self._context = copy_context()
-        self._ended: Callable[[ObjectKey, str], None] = lambda key, name: None
+        self._wake: Callable[[ObjectKey, str], object] = lambda key, why: None
 
     async def run(self, sink: Sink) -> None:
         """Run the works that are begun, until cancelled, or until one of them fails; its error is raised."""
         self._context = copy_context()  # a work is no part of the reconcile that begins it
-        self._ended = lambda key, name: sink.add(key, f"{name} has ended")
+        self._wake = sink.add
         try:
-            async with asyncio.TaskGroup() as self._group:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
                 sink.synced()
-                await asyncio.get_running_loop().create_future()
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    self._group = None
+                    for pod_uid in list(self._timers):
+                        self.cancel_call(pod_uid)
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        finally:
-            self._group = None
 
     async def replay(self, sink: Sink) -> None:
         """Nothing: what goes on wakes its pod when it ends."""
 
-    def begin(self, pod_uid: str, key: ObjectKey, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def begin(
+        self,
+        pod_uid: str,
+        key: ObjectKey,
+        name: str,
+        work: Coroutine[Any, Any, None],
+        *,
+        then: Callable[[str], object] | None = None,
+    ) -> None:
         """
-        Begin a work; nothing begins once the kubelet ends.
+        Begin a work; nothing begins once the kubelet ends. Its end wakes the pod, or `then` is told that it has ended.
 
         Errors  RuntimeError if one of this name goes on.
         """
@@ -64,9 +79,10 @@ class Activities:
         if self.runs(pod_uid, name):
             work.close()
             raise RuntimeError(f"begin {name} of pod {key}: it goes on already; ask runs() first")
-        task = self._context.run(self._group.create_task, work, name=f"{key} {name}")
+        task = self._group.create_task(work, name=f"{key} {name}", context=self._context.copy())
         self._tasks.setdefault(pod_uid, {})[name] = task
-        task.add_done_callback(lambda ended: self._note_end(pod_uid, key, name, ended))
+        then = then or partial(self.wake, pod_uid, key)
+        task.add_done_callback(partial(self._note_end, pod_uid, name, then))
 
     async def try_now(self, pod_uid: str, key: ObjectKey, name: str, work: Coroutine[Any, Any, None]) -> bool:
         """Begin a work; return whether it has ended at once, that is, did not wait: then it wakes nobody."""
@@ -87,18 +103,42 @@ class Activities:
         """Return the names of the works of a pod that go on."""
         return self._tasks.get(pod_uid, {}).keys()
 
+    def wake(self, pod_uid: str, key: ObjectKey, why: str) -> None:
+        """Have a pod looked at."""
+        self.on_end(pod_uid)
+        self._wake(key, why)
+
+    def call_at(self, pod_uid: str, moment: float, what: Callable[[], object]) -> None:
+        """Call this at a moment on the loop's clock, unless `cancel_call` comes first: one call of a pod waits."""
+        self.cancel_call(pod_uid)
+        if self._group is not None:
+            loop = asyncio.get_running_loop()
+            self._timers[pod_uid] = loop.call_at(moment, self._call, pod_uid, what, context=self._context)
+
+    def _call(self, pod_uid: str, what: Callable[[], object]) -> None:
+        del self._timers[pod_uid]
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, what)
+
+    def cancel_call(self, pod_uid: str) -> None:
+        """Cancel what is to be called for a pod, if something is."""
+        timer = self._timers.pop(pod_uid, None)
+        if timer is not None:
+            timer.cancel()
+
     def cancel(self, pod_uid: str, name: str = "") -> None:
-        """Cancel the works of a pod, or one of them; they wake nobody."""
+        """Cancel all that goes on or waits for a pod, or the work of a name; they wake nobody."""
+        if not name:
+            self.cancel_call(pod_uid)
         for each in [name] if name else list(self._tasks.get(pod_uid, ())):
             task = self._drop(pod_uid, each)
             if task is not None:
                 task.cancel()
 
-    def _note_end(self, pod_uid: str, key: ObjectKey, name: str, task: asyncio.Task[None]) -> None:
+    def _note_end(self, pod_uid: str, name: str, then: Callable[[str], object], task: asyncio.Task[None]) -> None:
         if self._tasks.get(pod_uid, {}).get(name) is task:
             self._drop(pod_uid, name)
-            self.on_end(pod_uid)
-            self._ended(key, name)
+            then(f"{name} has ended")
 
     def _drop(self, pod_uid: str, name: str) -> asyncio.Task[None] | None:
         tasks = self._tasks.get(pod_uid, {})

@@ -3,7 +3,8 @@ The kubelets of the nodes that are played here: run the containers of the pods t
 
 One loop does it for all nodes. Of each pod it looks at what its containers do, asks the plan (pod_plan.py) what comes
 next, takes the steps that are due, and writes the status (pod_status.py). Nothing in it waits long: what takes time is
-an activity, whose end wakes the pod, as does the end of a container.
+an activity, whose end wakes the pod, as does the end of a container. A pod at which nothing else is to be done is at
+rest (resting.py): its probes are asked without a reconcile, and one that shows something new wakes it.
 
 It keeps the history of each container; a new kubelet, as of a node that booted again, starts the containers of its pods
 again and counts that as a restart. A node that is lost takes its containers with it, and nothing is said of its pods
@@ -55,6 +56,7 @@ from ctrlkit.fakes.cluster.node.prober import Prober
 from ctrlkit.fakes.cluster.node.pulls import Pulls
 from ctrlkit.fakes.cluster.node.resizes import is_resized, needs_restart, resize_text
 from ctrlkit.fakes.cluster.node.restart import CrashBackoff
+from ctrlkit.fakes.cluster.node.resting import Resting
 from ctrlkit.fakes.cluster.node.runtime import (
     ContainerId,
     Running,
@@ -97,6 +99,7 @@ class Kubelet:
     observed: Observed = field(init=False)
     stopper: Stopper = field(init=False)
     starter: Starter = field(init=False)
+    resting: Resting = field(init=False)
     _known: dict[ObjectKey, KnownPod] = field(default_factory=dict, init=False)
     _by_uid: dict[str, KnownPod] = field(default_factory=dict, init=False)
 
@@ -127,6 +130,7 @@ class Kubelet:
             teller=self.teller,
             backoff=self.backoff,
         )
+        self.resting = Resting(self.pods, self.fleet, self.prober, self.activities, self.teller)
         self.activities.on_end = self.stir_pod
 
     def concerns(self, change: Change[Unstructured]) -> bool:
@@ -173,6 +177,8 @@ class Kubelet:
                 return await self._refuse(pod, refused)
             known = self._known[pod.key] = self._by_uid[uid] = self._first_seen(pod)
         known.pod, known.is_stirred, known.next_at = pod, False, None
+        known.probe_at = None
+        self.resting.end(known)
         return await self._sync(pod, known)
 
     async def _refusal(self, pod: Unstructured) -> Refusal | None:
@@ -210,8 +216,17 @@ class Kubelet:
         await self._write_status(pod, known, containers)
         if known.ending is not None and known.ending.is_over and pod.at("metadata.deletionTimestamp"):
             return await self._delete(pod, known)
+        if known.probe_at is not None and self._is_at_rest(known):
+            self.resting.begin(known, containers, probe_at=known.probe_at)
+        elif known.probe_at is not None:
+            moments.append(known.probe_at)
         known.next_at = min(moments, default=None)
         return _until(known.next_at)
+
+    def _is_at_rest(self, known: KnownPod) -> bool:
+        """Whether nothing is left to do for a pod, until something happens to it, but to probe its containers."""
+        is_left = known.ending is not None or known.is_stirred or known.is_resizing or known.is_pending
+        return not is_left and not self.starter.is_at_work(known)
 
     async def _catch_up(self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...]) -> Unstructured:
         """Note what has happened to containers; return the pod, whose status tells of back-offs that are over now."""
@@ -232,7 +247,7 @@ class Kubelet:
             self._end_if_due(pod, known, moments)
         if known.ending is not None:
             moments = self.stopper.go_on_ending(pod, known, containers)
-            moments += await self._probe(pod, known, containers, ending=True) or ()
+            await self._probe(pod, known, containers, ending=True)
         return moments
 
     # ---- running -----------------------------------------------------------------------------------------------------
@@ -270,14 +285,13 @@ class Kubelet:
                 anew = [one for one in containers if one.role is not Role.EPHEMERAL]
                 known.start_anew(anew, pause_s=RELIST_S)  # as often as it is noticed that one has ended
                 continue
-            due = await self._probe(pod, known, containers)
-            if due is not None:
-                return moments + due
+            if not await self._probe(pod, known, containers):
+                return moments
 
     async def _probe(
         self, pod: Unstructured, known: KnownPod, containers: tuple[Container, ...], *, ending: bool = False
-    ) -> list[float] | None:
-        """Run the probes that are due; return when the next ones are, None if what they found makes another plan."""
+    ) -> bool:
+        """Run the probes that are due, and note when the next one is; return whether they make another plan."""
         due: list[float] = []
         is_changed = False
         for container in containers:
@@ -287,7 +301,8 @@ class Kubelet:
             if moment is not None:
                 due.append(moment)
             is_changed |= self.prober.health(container_id) != before
-        return None if is_changed and not ending else due
+        known.probe_at = min(due, default=None)
+        return is_changed
 
     def _is_lost(self, known: KnownPod, containers: tuple[Container, ...]) -> bool:
         """Whether a pod is over as its containers are gone with an earlier kubelet, and are not restarted."""
@@ -415,6 +430,7 @@ class Kubelet:
             except Conflict:  # somebody else has written it, who may have conditions of their own
                 patch = {"metadata": {"uid": known.uid}, "status": status_patch(pod.get("status") or {}, status)}
                 pod = await self._patch_status(pod, StrategicMergePatch(patch))
+                known.is_stirred = True  # there is more to see of it than this
             known.version = pod.metadata.resource_version
         return pod
 

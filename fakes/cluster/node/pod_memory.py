@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,7 +129,8 @@ class KnownPod:
     `address` is "" as long as it has no sandbox. `version` is that of the pod as this kubelet last wrote it, `told` the
     view of it that its status tells since, `next_at` when to look at it again, and `is_stirred` whether something has
     happened to it since. `is_busy`: a container is being started or stopped, and nothing else is done until that is
-    over. `is_resizing`: a resize was told. `anew_at` is when all containers last started anew.
+    over. `is_resizing`: a resize was told. `anew_at` is when all containers last started anew. `probe_at` is when the
+    next probe is due, and `rest` the containers of a pod at rest, with what their probes had shown when it came to it.
     `queue` are the containers that are to be started before another plan is made.
     """
 
@@ -148,6 +149,8 @@ class KnownPod:
     is_busy: bool = False
     is_resizing: bool = False
     anew_at: float = -math.inf
+    probe_at: float | None = None
+    rest: Sequence[tuple[Container, ContainerId, Health]] | None = None
     queue: list[Container] = field(default_factory=list)
 
     @property
@@ -163,6 +166,14 @@ class KnownPod:
     def has_gone(self) -> bool:
         """Whether containers of an earlier kubelet are to be started anew."""
         return any(record.is_gone for record in self.records.values())
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether something about a container is to be done, or told, at a later look."""
+        return any(
+            record.waiting or record.backs_off or record.stops or record.begins or record.is_gone
+            for record in self.records.values()
+        )
 
     def start_anew(self, containers: Iterable[Container], *, pause_s: float) -> None:
         """

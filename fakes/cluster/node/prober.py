@@ -1,11 +1,13 @@
 """
 Probes the containers of the kubelet's pods, each at its moments, and knows what that means for them.
 
-A probe is an activity of its pod: it may take its time, and its end wakes the pod.
+A probe is an activity of its pod: it may take its time. Its end wakes the pod, unless that is at rest and the answer
+means nothing new: then no reconcile is needed between two changes, however often a container is asked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ctrlkit import clock
@@ -43,9 +45,10 @@ _SOON_S = 1e-6
 
 @dataclass(slots=True)
 class _Line:
-    """A probe of a container in its present run; `due_at` is on the loop's clock."""
+    """A probe of a container in its present run, as an activity called `name`; `due_at` is on the loop's clock."""
 
     probe: Probe
+    name: str
     course: Course
     due_at: float
 
@@ -68,16 +71,26 @@ class Prober:
         now = clock.monotonic()
         self._health.pop(container_id, None)
         self._lines[container_id] = [
-            _Line(probe, first_course(kind, before.get(kind)), first_moment(probe, began_at, now))
+            _Line(
+                probe,
+                _name(kind, container_id),
+                first_course(kind, before.get(kind)),
+                first_moment(probe, began_at, now),
+            )
             for kind, probe in probes.items()
         ]
         for kind in probes:
             self.activities.cancel(container_id.pod_uid, _name(kind, container_id))
 
+    def asks(self, container_id: ContainerId) -> bool:
+        """Whether a container that was started has probes."""
+        return container_id in self._lines
+
     def health(self, container_id: ContainerId) -> Health:
         """Return what is known of a container that runs."""
-        if container_id in self._health:
-            return self._health[container_id]
+        known = self._health.get(container_id)
+        if known is not None:
+            return known
         lines = self._lines.get(container_id)
         health = health_of((line.probe, line.course) for line in lines) if lines else HEALTHY
         self._health[container_id] = health
@@ -91,33 +104,54 @@ class Prober:
 
         Returns the moment of the next one on the loop's clock; None if there is none to wait for.
         """
-        lines = self._lines.get(container_id)
-        if lines is None or not isinstance(self.runtime.state(container_id), Running):
-            return None
-        started = self.health(container_id).started
-        for line in lines:
-            if line.due_at <= clock.monotonic() + _SOON_S and self._waits(
-                container_id, line, started=started, ending=ending
-            ):
+        for line in self._waiting(container_id, ending=ending):
+            if not _is_due(line):
+                continue
+            work = self._ask(container_id, line, tell)
+            await self.activities.try_now(container_id.pod_uid, key, line.name, work)
+        return self.next_moment(container_id, ending=ending)
+
+    def begin_due(
+        self, key: ObjectKey, container_id: ContainerId, tell: Tell, then: Callable[[str], object]
+    ) -> float | None:
+        """
+        Begin the probes of a container of a pod at rest that are due; `then` is told when each has ended.
+
+        Returns the moment of the next of the others, on the loop's clock; None if there is none.
+        """
+        moments: list[float] = []
+        for line in self._waiting(container_id, ending=False):
+            if _is_due(line):
                 work = self._ask(container_id, line, tell)
-                await self.activities.try_now(container_id.pod_uid, key, _name(line.probe.kind, container_id), work)
-                started = self.health(container_id).started
-        waiting = [line for line in lines if self._waits(container_id, line, started=started, ending=ending)]
-        return min([line.due_at for line in waiting], default=None)
+                self.activities.begin(container_id.pod_uid, key, line.name, work, then=then)
+            else:
+                moments.append(line.due_at)
+        return min(moments, default=None)
+
+    def next_moment(self, container_id: ContainerId, *, ending: bool = False) -> float | None:
+        """Return the moment of the next probe of a container that runs, on the loop's clock; None if there is none."""
+        return min([line.due_at for line in self._waiting(container_id, ending=ending)], default=None)
 
     def forget(self, container_id: ContainerId) -> None:
         """Forget a container."""
         self._lines.pop(container_id, None)
         self._health.pop(container_id, None)
 
-    def _waits(self, container_id: ContainerId, line: _Line, *, started: bool, ending: bool) -> bool:
-        """Whether a probe is wanted and does not run already."""
-        return is_wanted(line.probe, line.course, started=started, ending=ending) and not self.activities.runs(
-            container_id.pod_uid, _name(line.probe.kind, container_id)
-        )
+    def _waiting(self, container_id: ContainerId, *, ending: bool) -> Iterator[_Line]:
+        """Yield the probes that are wanted and do not go on, if their container runs; what one shows counts at once."""
+        lines = self._lines.get(container_id)
+        if lines is None or not isinstance(self.runtime.state(container_id), Running):
+            return
+        for line in lines:
+            started = self.health(container_id).started
+            is_asked = is_wanted(line.probe, line.course, started=started, ending=ending)
+            if is_asked and not self.activities.runs(container_id.pod_uid, line.name):
+                yield line
 
     async def _ask(self, container_id: ContainerId, line: _Line, tell: Tell) -> None:
         probe, word = line.probe, line.probe.kind.value.capitalize()
+        if not isinstance(self.runtime.state(container_id), Running):
+            return  # it has ended at this moment
         try:
             result = await self._try(container_id, probe)
         except ProbeErrored as error:
@@ -131,8 +165,9 @@ class Prober:
             tell(EventType.WARNING, "ProbeWarning", f"{word} probe warning: {result.output}")
         elif not result.ok:
             tell(EventType.WARNING, "Unhealthy", f"{word} probe failed: {result.output}")
-        line.course = line.course.after(probe, passed=result.ok)
-        self._health.pop(container_id, None)
+        before, line.course = line.course, line.course.after(probe, passed=result.ok)
+        if line.course.verdict is not before.verdict:
+            self._health.pop(container_id, None)
         if probe.kind is ProbeKind.STARTUP and line.course.verdict is Verdict.SUCCESS:
             self._begin_others(container_id)
 
@@ -154,6 +189,10 @@ class Prober:
             except ContainerRefused as refusal:
                 error = ProbeErrored(refusal.message)
         raise error
+
+
+def _is_due(line: _Line) -> bool:
+    return line.due_at <= clock.monotonic() + _SOON_S
 
 
 def _name(kind: ProbeKind, container_id: ContainerId) -> str:

@@ -1,11 +1,15 @@
 """
-Whatever a pod asks for and its containers do, time passes, no count falls, and it ends when it is deleted.
+Whatever a pod asks for and its containers do, time passes, no count falls, and it ends when it is deleted; and all
+that is seen of it is the same whether its kubelet looks at it for each probe, or only when one shows something new.
 """
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -14,8 +18,10 @@ from ctrlkit.errors import ApiError
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, NEVER_S, CommandAnswer, Exits, Image, Pull
 from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES
+from ctrlkit.fakes.cluster.node.kubelet import Kubelet
+from ctrlkit.fakes.loop import VirtualTimeLoop
 from ctrlkit.model import StrategicMergePatch, Unstructured
-from ctrlkit.model.kinds import PODS
+from ctrlkit.model.kinds import EVENTS, PODS
 from tests.support.effort import tries
 
 Object = dict[str, Any]
@@ -159,3 +165,68 @@ async def test_for_any_pod_time_passes_and_it_ends_when_it_is_deleted(
         await world.client.delete(PODS, KEY)
         await world.advance(ENDS_IN_S)
         assert world.tracker.list(PODS) == []
+
+
+def seen_of(world: World) -> Object:
+    """All that users see of the pod and hear of it, but for what differs from one pod to the next of its name."""
+    (pod,) = world.tracker.list(PODS) or (Unstructured(),)
+    status = [{**one, "containerID": "", "lastState": drop_id(one)} for one in every_container(pod.get("status") or {})]
+    told = [
+        (
+            one["reason"],
+            one["message"].replace(pod.at("metadata.uid") or "-", ""),
+            one.get("count"),
+            one.get("firstTimestamp"),
+            one.get("lastTimestamp"),
+        )
+        for one in world.tracker.list(EVENTS)
+    ]
+    return {"conditions": pod.at("status.conditions"), "phase": pod.at("status.phase"), "all": status, "told": told}
+
+
+def drop_id(status: Object) -> Object:
+    return {name: {**how, "containerID": ""} for name, how in (status.get("lastState") or {}).items()}
+
+
+def off_beat(image: Image, by_s: float) -> Image:
+    """An image whose containers end at other moments than those of probes: which comes first at one moment is open."""
+
+    def later(how: Exits) -> Exits:
+        return replace(how, after_s=how.after_s + by_s)
+
+    exits = {run: later(how) for run, how in image.exits.items()} if isinstance(image.exits, dict) else image.exits
+    return replace(
+        image,
+        exits=later(exits) if isinstance(exits, Exits) else exits,
+        stops=later(image.stops) if isinstance(image.stops, Exits) else image.stops,
+    )
+
+
+def lives(pod: Object, one: Image, two: Image, steps: list[str]) -> list[Object]:
+    """What is seen of a pod from second to second, in a world of its own."""
+    images = {"one": off_beat(one, 0.1371), "two": off_beat(two, 0.2713)}
+
+    async def live() -> list[Object]:
+        seen: list[Object] = []
+        async with World(cluster=ALL, nodes=["n1"], images=images) as world:
+            await world.client.create(PODS, pod)
+            for place, step in enumerate([*steps, "look"]):
+                for _ in range(25):
+                    await world.pass_time(1)
+                    seen.append(seen_of(world))
+                await carry_out(world, step, place)
+        return seen
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(live())
+
+
+@settings(max_examples=tries(3, thorough=200))
+@given(pods(), IMAGES, IMAGES, STEPS)
+def test_for_any_pod_all_is_seen_as_if_its_kubelet_looked_at_it_for_each_probe(
+    pod: Object, one: Image, two: Image, steps: list[str]
+) -> None:
+    """In the same second, and in the same words."""
+    found = lives(pod, one, two, steps)
+    with mock.patch.object(Kubelet, "_is_at_rest", return_value=False):
+        assert found == lives(pod, one, two, steps)

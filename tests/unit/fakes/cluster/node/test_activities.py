@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
+from ctrlkit import clock
 from ctrlkit.fakes.cluster.node.activities import Activities
 from ctrlkit.model import ObjectKey
 
@@ -72,6 +74,33 @@ async def test_works_of_a_pod_that_is_forgotten_are_cancelled() -> None:
         activities.cancel("one")
         await asyncio.sleep(6)
         assert woken.keys == ["default/web: stop web has ended"]
+
+
+async def test_one_call_of_a_pod_waits_for_its_moment() -> None:
+    """The last one that was asked for; none of a pod that is forgotten, and none once the kubelet has ended."""
+    called: list[str] = []
+    async with running() as (activities, woken):
+        for uid in ("one", "two", "three"):
+            activities.call_at(uid, clock.monotonic() + 1, partial(called.append, f"{uid} at first"))
+        activities.call_at("one", clock.monotonic() + 2, partial(called.append, "one"))
+        activities.cancel("two")
+        await asyncio.sleep(5)
+        assert (called, woken.keys) == (["three at first", "one"], [])
+        activities.call_at("one", clock.monotonic() + 1, partial(called.append, "too late"))
+    activities.call_at("one", clock.monotonic() + 1, partial(called.append, "too late"))
+    await asyncio.sleep(5)
+    assert called == ["three at first", "one"]
+
+
+async def test_whoever_begins_a_work_may_be_told_of_its_end_instead_of_the_pod() -> None:
+    """What has to be done then is theirs."""
+    told: list[str] = []
+    async with running() as (activities, woken):
+        activities.begin("uid", KEY, "readiness probe web", asyncio.sleep(1), then=told.append)
+        await asyncio.sleep(2)
+        assert (told, woken.keys) == (["readiness probe web has ended"], [])
+        activities.wake("uid", KEY, told[0])
+        assert woken.keys == ["default/web: readiness probe web has ended"]
 
 
 async def test_one_name_is_one_work() -> None:

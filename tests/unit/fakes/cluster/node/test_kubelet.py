@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from ctrlkit.fakes.clientset.clientset import Write
 from ctrlkit.fakes.cluster import AlwaysReady, Cluster, InProcessRuntime, Loop
-from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerSpec
+from ctrlkit.fakes.cluster.node.runtime import ContainerId, ContainerSpec, ProbeAction, ProbeResult
+from ctrlkit.fakes.world.trace import Began
 from ctrlkit.fakes.world.world import World
 from ctrlkit.model import MergePatch, Unstructured
 from ctrlkit.model.kinds import EVENTS, NODES, PODS, SECRETS
 
 KEY = "default/web"
+
+
+class Program(AlwaysReady):
+    """Counts how often it was asked, and takes its time to answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.takes_s = 0.0
+
+    async def probe(self, action: ProbeAction) -> ProbeResult:
+        """Answer as it is ready or not."""
+        self.asked += 1
+        if self.takes_s:
+            await asyncio.sleep(self.takes_s)
+        return await super().probe(action)
 
 
 class Programs:
@@ -22,10 +40,10 @@ class Programs:
     def __init__(self) -> None:
         self.ready = True
         self.specs: list[ContainerSpec] = []
-        self.running: list[AlwaysReady] = []
+        self.running: list[Program] = []
 
-    def __call__(self, address: str, spec: ContainerSpec) -> AlwaysReady:
-        program = AlwaysReady()
+    def __call__(self, address: str, spec: ContainerSpec) -> Program:
+        program = Program()
         program.ready = self.ready
         self.specs.append(spec)
         self.running.append(program)
@@ -88,6 +106,35 @@ async def test_the_steady_state_writes_nothing() -> None:
         world.clientset.clear_actions()
         await world.advance(600)
         assert world.clientset.writes == []
+
+
+async def test_a_pod_at_rest_is_probed_without_a_reconcile() -> None:
+    """Until a probe shows something new; a slow one takes none either."""
+    async with kubelet() as (world, programs):
+        probe = {"exec": {"command": ["check"]}, "periodSeconds": 5, "failureThreshold": 2}
+        await started(world, a_pod(readinessProbe=probe, livenessProbe={**probe, "failureThreshold": 1000}))
+        program = programs.running[0]
+        program.takes_s = 0.5
+        before = reconciles(world)
+        await world.advance(600)
+        assert (reconciles(world), program.asked) == (before, 241), "each of the two at its moments, the first at once"
+        program.ready = False
+        await world.advance(5)
+        assert reconciles(world) == before, "one failure means nothing yet"
+        await world.advance(5)
+        assert condition(await world.client.get(PODS, KEY), "Ready")["status"] == "False"
+        after = reconciles(world)
+        assert before < after
+        await world.advance(600)
+        assert (reconciles(world), program.asked) == (after, 485)
+        told = [event["count"] for event in world.tracker.list(EVENTS) if event["reason"] == "Unhealthy"]
+        assert len(told) == 2, "of readiness and of liveness"
+
+
+def reconciles(world: World) -> int:
+    """How often the kubelet has looked at the pod."""
+    began = [entry for entry in world.trace.entries if isinstance(entry, Began) and entry.run.controller == "kubelet"]
+    return len(began)
 
 
 async def test_a_pod_of_another_node_is_left_alone() -> None:
