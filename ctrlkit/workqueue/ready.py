@@ -44,8 +44,8 @@ class ReadyKeys(Generic[K]):
     """
 
     __slots__ = (
-        "_again", "_ahead_s", "_clock", "_dropped", "_guarded", "_in_loop", "_meter", "_order", "_ready", "_running",
-        "_started", "_watched",
+        "_again", "_ahead_s", "_clock", "_dropped", "_guarded", "_in_loop", "_loop_clock", "_meter", "_order",
+        "_ready", "_running", "_started", "_watched",
     )  # fmt: skip
 
     def __init__(self, *, flows: Flows[K] | None = None, point_s: float = POINT_S, meter: Meter | None = None) -> None:
@@ -57,6 +57,7 @@ class ReadyKeys(Generic[K]):
         self._dropped = 0
         self._meter = meter
         self._clock: Callable[[], float] = self._first_reading
+        self._loop_clock = clock.monotonic
         self._in_loop = False
         self._ahead_s = 0.0  # by how much the clock is ahead of the loop's
         self._guarded = False  # ask _admit() before an add
@@ -185,7 +186,7 @@ class ReadyKeys(Generic[K]):
         """A loop runs: its clock holds from now on. If another was read before, it goes on from where that stood."""
         self._in_loop = True
         earlier, read = self._clock, clock.reader()
-        self._clock = read
+        self._clock = self._loop_clock = read
         if earlier not in (self._first_reading, read):
             ahead_s = self._ahead_s = earlier() - read()
             self._clock = lambda: read() + ahead_s

@@ -123,7 +123,7 @@ class WorkQueue(ReadyKeys[K]):
         elif not self._closed:
             if not self._in_loop:
                 self._enter_loop()
-            due_at, delayed = monotonic() + delay_s, self._delayed
+            due_at, delayed = self._loop_clock() + delay_s, self._delayed
             if key in delayed.batched and priority == NORMAL and delayed.deadlines[key][0] <= due_at:
                 return  # as it mostly is: one of several changes, and not the first
             delayed.put(key, due_at, priority=priority)
@@ -302,7 +302,7 @@ class WorkQueue(ReadyKeys[K]):
             return False
         if not self._in_loop:
             self._enter_loop()
-        self._delayed.put(key, monotonic() + delay_s, policy, priority=asked)
+        self._delayed.put(key, self._loop_clock() + delay_s, policy, priority=asked)
         self._set_timer()
         return True
 

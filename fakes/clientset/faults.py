@@ -14,11 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType, UnionType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
-from ctrlkit import clock
 from ctrlkit.errors import (
     ApiError,
     CtrlkitError,
@@ -356,7 +355,8 @@ class _Tap:
         self._faults = faults
         self._ending: list[CtrlkitError | None] = []
         self._over = False
-        self._wait: asyncio.Timeout | None = None
+        self._reader: asyncio.Task[Any] | None = None
+        self._is_called = False
 
     def end(self, error: CtrlkitError | None) -> None:
         """End the watch: cleanly (None), with an ERROR event (ApiError), or by raising the error."""
@@ -365,8 +365,9 @@ class _Tap:
 
     def look_up(self) -> None:
         """Wake a waiting reader, so that it notices a changed fault."""
-        if self._wait is not None:
-            self._wait.reschedule(clock.monotonic())
+        if self._reader is not None and not self._is_called:
+            self._is_called = True
+            self._reader.cancel()
 
     def __aiter__(self) -> _Tap:
         return self
@@ -375,18 +376,18 @@ class _Tap:
         while not self._over:
             if self._ending:
                 return self._end_with(self._ending.pop(0))
-            wait = self._wait = asyncio.timeout(None)
+            reader = self._reader = asyncio.current_task()
+            cancelling = 0 if reader is None else reader.cancelling()
             try:
-                async with wait:
-                    if self._faults.stalls(self.action):
-                        await asyncio.get_running_loop().create_future()
-                    lines = await anext(self._lines)
-            except TimeoutError:
-                if not wait.expired():
-                    raise
-                continue
+                if self._faults.stalls(self.action):
+                    await asyncio.get_running_loop().create_future()
+                lines = await anext(self._lines)
+            except asyncio.CancelledError:
+                if self._is_called and reader is not None and reader.uncancel() <= cancelling:
+                    continue  # as asyncio.timeout does: nobody but `look_up` has cancelled it
+                raise
             finally:
-                self._wait = None
+                self._reader, self._is_called = None, False
             return [line for line in lines for _ in range(2)] if self._faults.repeats(self.action) else lines
         raise StopAsyncIteration
 
