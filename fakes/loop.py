@@ -99,6 +99,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     # that far from zero lie too far apart.
     _scheduled: list[asyncio.TimerHandle]
     _clock_resolution: float
+    _ready: deque[asyncio.Handle]
+    _closed: bool
+    _debug: bool
     _check_closed: Callable[[], None]
 
     def __init__(self, *, seed: int = 0) -> None:
@@ -171,6 +174,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Let `seconds` pass and run all that falls due, in order, until everything is blocked again."""
         await asyncio.sleep(seconds)
         await self.wait_all_blocked()
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Schedule a callback as asyncio does, which looks at more where it debugs."""
+        if self._closed or self._debug:
+            return super().call_soon(callback, *args, context=context)
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def call_at(
         self,

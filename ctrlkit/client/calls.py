@@ -1,7 +1,7 @@
 """
 One way to a Transport for all callers: Actions go in, decoded answers come out, errors say what was attempted.
 
-Owns    The codecs, one for each resource in use, and what was learnt of the server: whether it streams lists.
+Owns    What was learnt of the server: whether it streams lists.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 from ctrlkit.client.spans import call_span, is_traced
 from ctrlkit.client.writes import note
@@ -20,7 +20,7 @@ from ctrlkit.errors import ApiError, CtrlkitError, DecodeError
 from ctrlkit.model import Action, Bookmark, Lines, Resource, Transport, WatchEvent
 from ctrlkit.model.streams import Connection, StreamTransport
 from ctrlkit.wire.answers import Answer, check_answer, wrong_namespace
-from ctrlkit.wire.codec import Codec
+from ctrlkit.wire.codec import Codec, codec_of
 from ctrlkit.wire.routes import check_action
 
 T = TypeVar("T")
@@ -41,7 +41,6 @@ class Calls:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._is_dry_run: bool = getattr(transport, "is_dry_run", False)
-        self._codecs: dict[Resource[Any], Codec[Any]] = {}
         self._streams_from_s = -math.inf if getattr(transport, "streams_lists", True) else math.inf
 
     @property
@@ -56,9 +55,7 @@ class Calls:
 
     def codec(self, resource: Resource[T]) -> Codec[T]:
         """The resource's codec."""
-        found: Codec[T] | None = self._codecs.get(resource)
-        if found is None:
-            found = self._codecs[resource] = Codec(resource)
+        found: Codec[T] = codec_of(resource)
         return found
 
     async def do(self, action: Action) -> bytes:

@@ -17,7 +17,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from ctrlkit.client.calls import Calls
 from ctrlkit.errors import DecodeError, Gone
@@ -48,8 +48,8 @@ async def list_all(
     Each record is what `known` returns for it.
     """
 
-    async def page(options: Options) -> tuple[Snapshot[T], str]:
-        return await _page(calls, resource, replace(action, options=options), known)
+    async def page(asked: Action) -> tuple[Snapshot[T], str]:
+        return await _page(calls, resource, asked, known)
 
     found = await _follow(page, action)
     if found is None:
@@ -62,9 +62,9 @@ async def list_all(
     return found
 
 
-async def _follow(page: Callable[[Options], Awaitable[tuple[Snapshot[T], str]]], action: Action) -> Pages[T] | None:
+async def _follow(page: Callable[[Action], Awaitable[tuple[Snapshot[T], str]]], action: Action) -> Pages[T] | None:
     """All pages; None where a later one has expired, or is of an older state than the first: they are no snapshot."""
-    first, token = await page(action.options)
+    first, token = await page(action)
     tokens = {token}
     records: list[Record[T]] = list(first.records)
     unreadable: list[DecodeError] = list(first.unreadable)
@@ -72,7 +72,7 @@ async def _follow(page: Callable[[Options], Awaitable[tuple[Snapshot[T], str]]],
     while token:
         options = replace(action.options, continue_token=token, resource_version="", resource_version_match="")
         try:
-            further, token = await page(options)
+            further, token = await page(replace(action, options=options))
         except Gone:
             return None
         if is_newer(first.version, than=further.version) and further.version:
@@ -133,7 +133,7 @@ class ClientListWatch(Generic[T]):
     """
     The ListWatch of one collection on a server.
 
-    `scope` is the list Action that selects the collection, without version, limit or token.
+    `scope` is the list Action that selects the collection: its selectors and `metadata_only` are all of its options.
 
     Errors  ApiError and TransportError from both; DecodeError for bytes that are no list or watch line, and for a list
             without a version. The events'
@@ -176,8 +176,8 @@ class ClientListWatch(Generic[T]):
         "0" that it has none is asked for pages from then on.
         """
         in_pages = resource_version in ("", "0") or self._comes_in_pages
-        options = replace(self._scope.options, resource_version=resource_version, limit=PAGE_SIZE if in_pages else 0)
-        pages = await list_all(self._calls, self._resource, replace(self._scope, options=options), known)
+        action = self._asked(Verb.LIST, resource_version=resource_version, limit=PAGE_SIZE if in_pages else 0)
+        pages = await list_all(self._calls, self._resource, action, known)
         if resource_version == "0" and pages.count > 1:
             self._comes_in_pages = True
         if not pages.snapshot.version:
@@ -189,25 +189,35 @@ class ClientListWatch(Generic[T]):
 
     async def sample(self, count: int) -> Snapshot[T]:
         """The first objects of the newest state, and its version."""
-        options = replace(self._scope.options, limit=count)
-        return await first_page(self._calls, self._resource, replace(self._scope, options=options))
+        return await first_page(self._calls, self._resource, self._asked(Verb.LIST, limit=count))
 
     def stream(
         self, *, resource_version: str, timeout_s: int
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
         """The whole collection, not older than a version, then its end marker, then all changes."""
-        options = replace(self._scope.options, resource_version_match="NotOlderThan", send_initial_events=True)
-        return self._watch(options, resource_version, timeout_s)
+        return self._watch(resource_version, timeout_s, resource_version_match="NotOlderThan", send_initial_events=True)
 
     def watch(
         self, *, resource_version: str, timeout_s: int
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
         """All changes after a version, bookmarks included; the server ends the stream after the timeout."""
-        return self._watch(self._scope.options, resource_version, timeout_s)
+        return self._watch(resource_version, timeout_s)
 
     def _watch(
-        self, options: Options, resource_version: str, timeout_s: int
+        self, resource_version: str, timeout_s: int, **how: Any
     ) -> AbstractAsyncContextManager[AsyncIterator[Sequence[WatchEvent[T]]]]:
-        options = replace(options, resource_version=resource_version, timeout_s=timeout_s, allow_watch_bookmarks=True)
-        action = replace(self._scope, verb=Verb.WATCH, options=options)
+        action = self._asked(
+            Verb.WATCH, resource_version=resource_version, timeout_s=timeout_s, allow_watch_bookmarks=True, **how
+        )
         return self._calls.watch(action, self._calls.codec(self._resource))
+
+    def _asked(self, verb: Verb, **how: Any) -> Action:
+        """The call about what the scope selects, in the form in which it wants objects."""
+        scope, chosen = self._scope, self._scope.options
+        options = Options(
+            label_selector=chosen.label_selector,
+            field_selector=chosen.field_selector,
+            metadata_only=chosen.metadata_only,
+            **how,
+        )
+        return Action(verb=verb, resource=scope.resource, namespace=scope.namespace, options=options)

@@ -171,7 +171,7 @@ class Controller:
         finally:
             self._workers.running.close()
             self._enqueuer.causes.clear()
-            self._log.info("controller_stopped", abandoned=self.queue.statistics().abandoned)
+            self._log.info("controller_stopped", abandoned=self.queue.abandoned)
         if self._failure is not None:
             raise self._failure
 
@@ -181,15 +181,16 @@ class Controller:
 
         Keys that wait are dropped and counted: the next start sees their objects in its first list.
         """
-        self._state = _State.ENDED
-        self._stopped.set()
-        self._synced_or_ended.set()
-        self._workers.stop()
-        self.queue.abandon()
-        self._retries.close()
-        if self._opening is not None:
-            self._opening.cancel()
-        self._sources.stop()
+        if self._state is not _State.ENDED:
+            self._state = _State.ENDED
+            self._stopped.set()
+            self._synced_or_ended.set()
+            self._workers.stop()
+            self.queue.abandon()
+            self._retries.close()
+            if self._opening is not None:
+                self._opening.cancel()
+            self._sources.stop()
         for key in tuple(self._workers.held):
             self._workers.release(key)
 

@@ -16,7 +16,7 @@ from ctrlkit.webhooks.declarations import AdmissionWebhook
 from ctrlkit.webhooks.denied import Denied
 from ctrlkit.webhooks.fitting import Fitting
 from ctrlkit.webhooks.review import Operation, Review, User
-from ctrlkit.wire.codec import Codec
+from ctrlkit.wire.codec import Codec, codec_of
 from ctrlkit.wire.documents import UNREADABLE
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Admission(Generic[T]):
 
     def __init__(self, webhook: AdmissionWebhook[T]) -> None:
         self.webhook: AdmissionWebhook[T] = webhook
-        self.codec: Codec[T] = Codec(webhook.sent)
+        self.codec: Codec[T] = codec_of(webhook.sent)
         self.is_shared: bool = is_immutable(webhook.sent.type)
         """Whether the function cannot change what it is given."""
 

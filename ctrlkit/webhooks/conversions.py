@@ -13,7 +13,7 @@ from ctrlkit.errors import ConfigError, DecodeError
 from ctrlkit.webhooks.changes import equal, with_changes, written_of
 from ctrlkit.webhooks.declarations import ConversionFunction
 from ctrlkit.webhooks.fitting import Fitting
-from ctrlkit.wire.codec import Codec
+from ctrlkit.wire.codec import Codec, codec_of
 
 Plain = dict[str, Any]
 AnyConversion = ConversionFunction[Any, Any]
@@ -94,7 +94,7 @@ class _Step:
 
     def __init__(self, conversion: AnyConversion) -> None:
         self.conversion = conversion
-        self.codec: Codec[Any] = Codec(conversion.source)
+        self.codec: Codec[Any] = codec_of(conversion.source)
         self.known = _known(conversion.source.type, conversion.target.type)
 
 

@@ -16,6 +16,7 @@ begins as servers write it needs no second look for that.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -308,6 +309,12 @@ class Codec(Generic[T]):
         return DecodeError(
             f"decode {self.resource} {what} as {type_name}: {fact}; correct the object, or the type that is to hold it"
         )
+
+
+@functools.lru_cache(maxsize=1024)
+def codec_of(resource: Resource[Any]) -> Codec[Any]:
+    """Return the codec of a resource, one for all clients of a process."""
+    return Codec(resource)
 
 
 def _fact_in_line(error: Exception) -> str:

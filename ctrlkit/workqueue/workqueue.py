@@ -269,6 +269,11 @@ class WorkQueue(ReadyKeys[K]):
         entries = (entry for entry in deadlines if where is None or where(entry[2]))
         return [(key, due_at) for due_at, _, key in nsmallest(many, entries)]
 
+    @property
+    def abandoned(self) -> int:
+        """How many keys were dropped before they ran, as it was closed."""
+        return self._abandoned
+
     def statistics(self) -> QueueStatistics:
         """Return a snapshot."""
         now = self._clock() if self._running else 0.0

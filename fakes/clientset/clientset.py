@@ -193,21 +193,17 @@ class FakeClientset:
             perform = functools.partial(_intercepted, interceptor, perform)
         return await perform(wire_copy(action))
 
-    @asynccontextmanager
-    async def watch(self, action: Action) -> AsyncIterator[Lines]:
+    def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
         """Open a watch (Transport)."""
         self._log.append(wire_copy(action))
-        async with self.watch_unrecorded(action) as lines:
-            yield lines
+        return self.watch_unrecorded(action)
 
-    @asynccontextmanager
-    async def watch_unrecorded(self, action: Action) -> AsyncIterator[Lines]:
+    def watch_unrecorded(self, action: Action) -> AbstractAsyncContextManager[Lines]:
         """Open a watch as `watch`, without recording it in `actions`."""
         perform: Callable[[Action], AbstractAsyncContextManager[Lines]] = self._open
         for interceptor in reversed(self._watch_interceptors):
             perform = functools.partial(_intercepted_watch, interceptor, perform)
-        async with perform(action) as lines:
-            yield lines
+        return perform(action)
 
     def token_keys(self) -> list[dict[str, str]]:
         """See Tracker.token_keys."""

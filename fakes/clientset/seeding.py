@@ -160,10 +160,14 @@ def _create(tracker: Tracker, served: Strategy, body: Mapping[str, Any]) -> None
         raise ValueError("objects of this kind are answers, and stored nowhere; ask for one with world.client.create")
     namespace = _text(_metadata(body), "namespace") if resource.namespaced else ""
     action = Action(verb=Verb.CREATE, resource=resource, namespace=namespace, body=body, options=_STRICT)
-    made = Unstructured(decode(tracker.call(action)))
+    answer = tracker.call(action)
+    has_status = served.has_status and body.get("status")
+    if not has_status and resource.identity != NODES.identity:
+        return
+    made = Unstructured(decode(answer))
     if resource.identity == NODES.identity:  # it is no new one, of which nobody knows yet whether it is ready
         made = tracker.patch(resource, made.key, MergePatch({"spec": {"taints": body.get("spec", {}).get("taints")}}))
-    if served.has_status and body.get("status"):
+    if has_status:
         tracker.update(resource, made | {"status": body["status"]}, subresource="status")
 
 

@@ -21,6 +21,8 @@ from ctrlkit.model import Action, AnyResource, ObjectKey
 _ASKS = operator.attrgetter("asks")
 _GROUP = "admissionregistration.k8s.io"
 _CONFIGURATIONS = frozenset({(_GROUP, "mutatingwebhookconfigurations"), (_GROUP, "validatingwebhookconfigurations")})
+_BINDINGS = frozenset({(_GROUP, "mutatingadmissionpolicybindings"), (_GROUP, "validatingadmissionpolicybindings")})
+_DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 
 
 class Core:
@@ -45,12 +47,18 @@ class Core:
         self.runtime: PodRuntime | None = None
         """What runs the pods, and answers for their logs, commands and ports."""
 
-    @property
-    def asks(self) -> bool:
+    def may_ask(self, action: Action) -> bool:
         """Whether there is a webhook that a request may have to wait for."""
-        if not _CONFIGURATIONS.isdisjoint(self.store.populated):
+        forms, populated = self.registry.custom_forms, self.store.populated
+        if not _CONFIGURATIONS.isdisjoint(populated):
             return True
-        return any(map(_ASKS, self.registry.custom_forms.values()))
+        if not forms:
+            return False
+        identity = action.resource.identity
+        if identity == _DEFINITIONS or not _BINDINGS.isdisjoint(populated):  # which have parameters of any kind
+            return any(map(_ASKS, forms.values()))
+        found = forms.get(identity)
+        return found is not None and found.asks
 
     def foresee(self, served: Strategy, plain: Mapping[str, Any]) -> None:
         """Ask the webhook that converts an object which is about to be written. Errors: Unanswered."""

@@ -75,6 +75,11 @@ class Stored(msgspec.Struct, eq=False, gc=False):
             self._added = (head, line)
         return line
 
+    def keep(self, plain: Mapping[str, Any]) -> None:
+        """Take what the object was written as for its parsed form; it is not to be changed."""
+        metadata = plain["metadata"] | {"resourceVersion": str(self.version)}
+        self._plain = {**plain, "metadata": metadata}
+
     def forget(self) -> None:
         """Drop the parsed form and the watch line of an object that has a newer version."""
         self._made = self._plain = self._added = None

@@ -124,7 +124,7 @@ class Tracker:
 
     async def _in_exchange(self, action: Action, perform: Callable[[Action], T]) -> T:
         """Do what a request asks for, and call the webhooks that it needs."""
-        if not self._core.asks:
+        if not self._core.may_ask(action):
             return perform(action)
         exchange = Exchange()
         while True:
@@ -145,7 +145,7 @@ class Tracker:
 
     def _in_exchange_now(self, action: Action, perform: Callable[[Action], T]) -> T:
         """Do what a request asks for, and call the webhooks that it needs without waiting."""
-        if not self._core.asks:
+        if not self._core.may_ask(action):
             return perform(action)
         exchange = Exchange()
         while True:

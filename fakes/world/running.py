@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Protocol, Self, TypeVar
@@ -85,13 +85,11 @@ class PartTransport:
             if error is not None or action.verb.writes:
                 self._trace.called(write_of(action), error, changes=tuple(changes))
 
-    @asynccontextmanager
-    async def watch(self, action: Action) -> AsyncIterator[Lines]:
+    def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
         """Open a watch (Transport)."""
         self._check()
         self._note(action)
-        async with self.faults.intercept_watch(action, self._watch) as lines:
-            yield lines
+        return self.faults.intercept_watch(action, self._watch)
 
     @asynccontextmanager
     async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -193,6 +191,11 @@ class ClusterTransport(PartTransport):
             if error is not None or action.verb.writes:
                 self._trace.called(write_of(action), error, changes=self._trace.changes_of_call())
 
+    def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
+        """Open a watch (Transport)."""
+        self._check()
+        return self._tracker.watch(action)
+
     def promise(self, resource: AnyResource, key: ObjectKey, body: Body[T], facts: T, *, options: Options) -> bool:
         """Create an Event of which the body is made when somebody looks at it; False: it is to be created now."""
         if self._is_cut:
@@ -225,12 +228,9 @@ class TestClientTransport:
         perform = self._clientset.do_unrecorded if caller() == TEST else self._clientset.do
         return await perform(action)
 
-    @asynccontextmanager
-    async def watch(self, action: Action) -> AsyncIterator[Lines]:
+    def watch(self, action: Action) -> AbstractAsyncContextManager[Lines]:
         """Open a watch (Transport)."""
-        open_watch = self._clientset.watch_unrecorded if caller() == TEST else self._clientset.watch
-        async with open_watch(action) as lines:
-            yield lines
+        return (self._clientset.watch_unrecorded if caller() == TEST else self._clientset.watch)(action)
 
     @asynccontextmanager
     async def read(self, action: Action) -> AsyncIterator[AsyncIterator[bytes]]:

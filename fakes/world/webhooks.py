@@ -30,7 +30,7 @@ from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.exchanges import TOO_LATE, Question, Reply
 from ctrlkit.fakes.tracker.plugins.replies import address_of, query_of
 from ctrlkit.fakes.world.running import RunningPart
-from ctrlkit.model import Action, MergePatch, to_plain
+from ctrlkit.model import Action, PatchType, Verb, to_plain
 from ctrlkit.model.kinds import (
     CUSTOM_RESOURCE_DEFINITIONS,
     MUTATING_WEBHOOK_CONFIGURATIONS,
@@ -148,11 +148,15 @@ class WorldWebhooks:
         for service, programs in self._programs.items():
             webhooks = programs[0].webhooks
             for name in webhooks.converted:
-                conversion = webhooks.conversion(service)
+                patch = Action(
+                    verb=Verb.PATCH,
+                    resource=CUSTOM_RESOURCE_DEFINITIONS,
+                    name=name,
+                    body=to_plain({"spec": {"conversion": webhooks.conversion(service)}}),
+                    patch_type=PatchType.MERGE,
+                )
                 with suppress(NotFound):
-                    self._tracker.patch(
-                        CUSTOM_RESOURCE_DEFINITIONS, name, MergePatch({"spec": {"conversion": conversion}})
-                    )
+                    self._tracker.call(patch)
 
     def validating(
         self,

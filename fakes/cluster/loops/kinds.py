@@ -11,19 +11,93 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from ctrlkit.cache import Change, Informer
 from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Source, Watch, to_self
 from ctrlkit.fakes.cluster.loops.first_objects import FirstObjects
 from ctrlkit.fakes.releases import NEWEST, release
 from ctrlkit.fakes.tracker import Tracker
-from ctrlkit.fakes.tracker.kinds.definitions.definitions import is_established, resource_at, served_versions
 from ctrlkit.manager import Manager
-from ctrlkit.model import AnyResource, ObjectKey, OwnerReference, PartialObjectMetadata, Resource, Unstructured
+from ctrlkit.model import (
+    AnyResource,
+    ObjectKey,
+    ObjectMeta,
+    OwnerReference,
+    PartialObjectMetadata,
+    Resource,
+    Scope,
+    Unstructured,
+    custom_resource,
+)
 from ctrlkit.model.kinds import BUILT_IN, CUSTOM_RESOURCE_DEFINITIONS, EVENTS
 
 AnyInformer = Informer[Any]
 
 _LOOK_AGAIN_S = 1.0
+
+
+class _Names(msgspec.Struct, frozen=True, rename="camel"):
+    plural: str = ""
+    kind: str = ""
+    list_kind: str = ""
+
+
+class _Version(msgspec.Struct, frozen=True):
+    name: str
+    served: bool = False
+    storage: bool = False
+
+
+class _Spec(msgspec.Struct, frozen=True):
+    group: str
+    scope: str
+    names: _Names
+    versions: tuple[_Version, ...]
+
+
+class _Condition(msgspec.Struct, frozen=True):
+    type: str
+    status: str
+
+
+class _Status(msgspec.Struct, frozen=True, rename="camel"):
+    accepted_names: _Names | None = None
+    conditions: tuple[_Condition, ...] | None = None
+
+
+class _Definition(msgspec.Struct, frozen=True):
+    """A CustomResourceDefinition without its schemas, which are most of it."""
+
+    metadata: ObjectMeta
+    spec: _Spec
+    status: _Status | None = None
+
+    @property
+    def served(self) -> tuple[_Version, ...]:
+        """The versions at which the kind is served, once it is."""
+        return tuple(version for version in self.spec.versions if version.served)
+
+    def is_served(self) -> bool:
+        """Whether at least one version is served."""
+        conditions = (self.status.conditions if self.status else None) or ()
+        return bool(self.served) and any((one.type, one.status) == ("Established", "True") for one in conditions)
+
+    def resource(self) -> Resource[PartialObjectMetadata]:
+        """The kind, at the version that is stored if that is served."""
+        version = next((version for version in self.served if version.storage), self.served[0])
+        names = (self.status.accepted_names if self.status else None) or self.spec.names
+        return custom_resource(
+            group=self.spec.group,
+            version=version.name,
+            kind=names.kind,
+            plural=names.plural,
+            scope=Scope(self.spec.scope),
+            list_kind=names.list_kind,
+        ).metadata_only()
+
+
+_DEFINITIONS = CUSTOM_RESOURCE_DEFINITIONS.of(_Definition)
 
 
 class WatchedKinds:
@@ -45,7 +119,7 @@ class WatchedKinds:
         tracker: Tracker | None = None,
     ) -> None:
         self._manager = manager
-        self._definitions = manager.informer(CUSTOM_RESOURCE_DEFINITIONS)
+        self._definitions = manager.informer(_DEFINITIONS)
         self._informers: dict[tuple[str, str], AnyInformer] = {}
         self._by_kind: dict[tuple[str, str], AnyInformer] = {}
         self._followers: list[Callable[[AnyInformer], None]] = []
@@ -53,6 +127,7 @@ class WatchedKinds:
         built_in = [one for one in BUILT_IN if (one.group, one.version, one.plural) in served]
         given: list[Resource[Any]] = [*built_in, *(kind.metadata_only() for kind in more)]
         self._given = {resource.identity: resource for resource in given if resource != EVENTS}
+        self._given[_DEFINITIONS.identity] = _DEFINITIONS
         self._given_kinds = {(one.api_version, one.kind): one for one in given}
         for group, version, plural in served:
             other = self._given.get((group, plural))
@@ -125,11 +200,11 @@ class WatchedKinds:
         definition = self._definitions.lister.find(ObjectKey("", str(resource)))
         if definition is None:
             return api_version == resource.api_version
-        return api_version in {f"{resource.group}/{version['name']}" for version in served_versions(definition)}
+        return api_version in {f"{resource.group}/{version.name}" for version in definition.served}
 
     def _exists(self, resource: AnyResource) -> bool:
         definition = self._definitions.lister.find(ObjectKey("", str(resource)))
-        return resource.identity in self._given or (definition is not None and _is_served(definition))
+        return resource.identity in self._given or (definition is not None and definition.is_served())
 
     def _begin(self, identity: tuple[str, str]) -> None:
         """Take note of a kind's first object, in the middle of the write that makes it."""
@@ -140,9 +215,9 @@ class WatchedKinds:
         for identity in self._begun:
             self._add(self._given[identity])
 
-    def _add_defined(self, definition: Unstructured) -> None:
-        if _is_served(definition):
-            self._add(_resource_of(definition))
+    def _add_defined(self, definition: _Definition) -> None:
+        if definition.is_served():
+            self._add(definition.resource())
 
     def _add(self, resource: Resource[Any]) -> None:
         if resource.identity not in self._informers:
@@ -174,14 +249,3 @@ def wake_on_change(
 def namespaced(resources: Iterable[AnyResource]) -> list[AnyResource]:
     """Select the namespaced kinds."""
     return [resource for resource in resources if resource.namespaced]
-
-
-def _is_served(definition: Unstructured) -> bool:
-    """Whether at least one version of a definition is served."""
-    return is_established(definition.at("status.conditions") or ()) and bool(served_versions(definition))
-
-
-def _resource_of(definition: Unstructured) -> Resource[PartialObjectMetadata]:
-    versions = served_versions(definition)
-    version = next((version for version in versions if version.get("storage")), versions[0])
-    return resource_at(definition, version["name"]).metadata_only()

@@ -114,6 +114,7 @@ class Registry:
         self._by_path: dict[Path, Strategy | KindFacts] = dict(_built_in(release_name))
         self._versions: Counter[tuple[str, str]] = Counter(_versions_in(release_name))
         self._by_kind: dict[tuple[str, str], Path] = dict(_paths_by_kind(release_name))
+        self._custom: dict[Path, Strategy] = {}
         self.custom_forms: dict[Identity, Forms] = {}
         """How the objects of custom kinds are stored and shown, by group and plural."""
         self.release: str = release_name
@@ -183,7 +184,7 @@ class Registry:
 
     def custom(self) -> tuple[Strategy, ...]:
         """Return the custom kinds at every version, as they came."""
-        return tuple(found for found in self._by_path.values() if isinstance(found, Strategy) and found.custom)
+        return tuple(self._custom.values())
 
     def register(self, served: Strategy) -> None:
         """Serve a kind, or replace its strategy."""
@@ -191,6 +192,8 @@ class Registry:
         path = (resource.group, resource.version, resource.plural)
         self._versions[path[:2]] += path not in self._by_path
         self._by_path[path] = served
+        if served.custom:
+            self._custom[path] = served
         named = self._by_kind.get((resource.api_version, resource.kind), path)
         if named == path:
             self._by_kind[resource.api_version, resource.kind] = path
@@ -220,6 +223,7 @@ class Registry:
         path = (resource.group, resource.version, resource.plural)
         if self._by_path.pop(path, None) is not None:
             self._versions[path[:2]] -= 1
+            self._custom.pop(path, None)
         if self._by_kind.get((resource.api_version, resource.kind)) == path:
             del self._by_kind[resource.api_version, resource.kind]
 

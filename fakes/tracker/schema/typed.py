@@ -75,7 +75,8 @@ def read(
     ({'metadata': {'name': 'a'}}, ['bogus'])
 
     Shape   All but `metadata` and what is not typed is a new value, so that defaults can be put into it; parts equal
-            to those of `known`, the object as it is stored, are taken from there and must not be changed.
+            to those of `known`, the object as it is stored, are taken from there and must not be changed, nor must
+            schemas of definitions.
     Errors  DoesNotFit.
     """
     struct = struct_of(types, resource)
@@ -348,13 +349,17 @@ class Struct:
 
 
 class _ReadOnce(Struct):
-    """A type whose values are long and come again: what became of one without unknown fields is remembered."""
+    """
+    A type whose values are long and come again: what became of one without unknown fields is remembered.
+
+    It is the same for all servers of a process, and not to be changed.
+    """
 
     __slots__ = ("_known",)
 
     def __init__(self, types: Types, name: str) -> None:
         super().__init__(types, name)
-        self._known: dict[bytes, bytes] = {}
+        self._known: dict[bytes, Plain] = {}
 
     def read(
         self, value: Mapping[str, Any], path: Path, unknown: list[str], present: Mapping[str, Any] = _NOTHING
@@ -368,14 +373,13 @@ class _ReadOnce(Struct):
             return super().read(value, path, unknown, present)
         found = self._known.get(text)
         if found is not None:
-            kept: Plain = msgspec.json.decode(found)
-            return kept
+            return found
         told = len(unknown)
         kept = super().read(value, path, unknown, present)
         if len(unknown) == told:
             if len(self._known) >= _READ_ONCE_MAX:
                 self._known.clear()
-            self._known[text] = msgspec.json.encode(kept)
+            self._known[text] = kept
         return kept
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ctrlkit import clock
@@ -81,18 +81,17 @@ def _others_of(store: Store, plain: Object) -> list[Plain]:
     return [one for one in every if one["spec"]["group"] == group and one["metadata"]["name"] != name]
 
 
-def is_established(conditions: Iterable[Object]) -> bool:
-    """Whether a definition's kind is served, by its conditions."""
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
-
-
 def _writing(core: Core, before: Stored | None, after: Object) -> Callable[[], None]:
     defined = _kinds_of(core.registry, core.store.version, after)
+    gives_up = before is not None and _accepted(before.plain) != _accepted(after)
 
     def follow() -> None:
         _serve(core.store, core.registry, _identity_of(after), defined)
         name = after["metadata"]["name"]
-        if not _tell(core, name) and before is not None and _accepted(before.plain) != _accepted(after):
+        written = core.find(core.served(kinds.CUSTOM_RESOURCE_DEFINITIONS), ObjectKey("", name))
+        if written is not None:
+            written.keep(after)
+        if not _tell(core, name) and gives_up:
             _tell_others(core, after)
         if after["metadata"].get("deletionTimestamp"):
             _release(core, name)
@@ -301,11 +300,13 @@ def _kinds_of(registry: Registry, now: int, plain: Object) -> list[Strategy]:
 
 def _custom_kinds(definition: Object, forms: Forms) -> Iterator[Strategy]:
     names = _accepted(definition)
-    for version in served_versions(definition):
+    for version in definition["spec"].get("versions") or ():
+        if not version.get("served"):
+            continue
         subresources = version.get("subresources") or {}
         scale = subresources.get("scale")
         yield custom_kind(
-            resource_at(definition, version["name"]),
+            _resource_at(definition, version["name"]),
             schema=forms.schemas[version["name"]],
             forms=forms,
             deprecated=deprecation(definition, version),
@@ -332,13 +333,7 @@ def _forms_of(registry: Registry, now: int, definition: Object) -> Forms:
     return forms.converted_by(WebhookConversion.of(definition) or unconverted)
 
 
-def served_versions(definition: Object) -> list[Object]:
-    """Return the served versions of a definition."""
-    return [version for version in definition["spec"].get("versions") or () if version.get("served")]
-
-
-def resource_at(definition: Object, version: str) -> Resource[Unstructured]:
-    """Return a definition's kind at one of its versions."""
+def _resource_at(definition: Object, version: str) -> Resource[Unstructured]:
     spec = definition["spec"]
     names = (definition.get("status") or {}).get("acceptedNames") or spec["names"]
     return custom_resource(

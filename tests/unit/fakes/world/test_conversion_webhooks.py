@@ -12,7 +12,14 @@ from ctrlkit.cache import Informer
 from ctrlkit.errors import ApiError, Invalid, NotFound
 from ctrlkit.fakes.world.world import World
 from ctrlkit.model import MergePatch, OnConflict, custom_resource
-from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, RESOURCE_QUOTAS
+from ctrlkit.model.kinds import (
+    CONFIG_MAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    RESOURCE_QUOTAS,
+    VALIDATING_ADMISSION_POLICIES,
+    VALIDATING_ADMISSION_POLICY_BINDINGS,
+)
+from tests.support.calls import counted_calls
 
 V1 = custom_resource(group="demo.example", version="v1", kind="Machine", plural="machines")
 V2 = custom_resource(group="demo.example", version="v2", kind="Machine", plural="machines")
@@ -210,3 +217,38 @@ async def test_who_owns_what_is_forgotten_where_an_object_cannot_be_told_in_the_
     patched = await client.patch(V2, "default/m", MergePatch({"spec": {"size": 2}}))
     assert patched["spec"]["size"] == 2
     assert "managedFields" not in patched["metadata"]
+
+
+async def test_what_is_about_other_kinds_is_served_as_without_webhooks(world: World) -> None:
+    """Only a request about the kind that is converted can have to wait, and is prepared for it."""
+
+    def make(name: str) -> int:
+        with counted_calls() as calls:
+            world.tracker.create(CONFIG_MAPS, {"metadata": {"name": name, "namespace": "default"}})
+        return calls.count
+
+    make("first")
+    before = make("before")
+    await converting(world)
+    assert make("after") <= before + 5  # it is asked whether it can
+
+
+async def test_the_parameters_of_a_policy_may_be_of_a_kind_that_is_converted(world: World) -> None:
+    """A ConfigMap waits then for the webhook of another kind."""
+    client = (await converting(world)).client
+    await client.create(V1, machine("3"))
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+    policy = {
+        "paramKind": {"apiVersion": "demo.example/v2", "kind": "Machine"},
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": "params.spec.size > 3", "message": "too small"}],
+    }
+    reference = {"name": "m", "namespace": "default", "parameterNotFoundAction": "Deny"}
+    binding = {"policyName": "p", "paramRef": reference, "validationActions": ["Deny"]}
+    world.tracker.create(VALIDATING_ADMISSION_POLICIES, {"metadata": {"name": "p"}, "spec": policy})
+    world.tracker.create(VALIDATING_ADMISSION_POLICY_BINDINGS, {"metadata": {"name": "b"}, "spec": binding})
+    body = {"metadata": {"name": "a", "namespace": "default"}}
+    with pytest.raises(Invalid, match="too small"):
+        await client.create(CONFIG_MAPS, body)
+    await client.update(V2, (await client.get(V2, "default/m")) | {"spec": {"size": 4, "note": "n"}})
+    await client.create(CONFIG_MAPS, body)
