@@ -11,6 +11,7 @@ from ctrlkit import fakes
 from ctrlkit.fakes.releases import NAMES, NEWEST, release
 from ctrlkit.fakes.tracker import Registry
 from ctrlkit.fakes.tracker.kinds import registry
+from ctrlkit.fakes.tracker.kinds.strategy import Strategy
 from ctrlkit.model import kinds
 
 VERBS = sorted((Path(fakes.__file__).parent / "tracker" / "verbs").glob("*.py"))
@@ -37,7 +38,8 @@ def test_every_strategy_is_of_a_kind_that_a_release_has() -> None:
 def test_every_form_that_is_not_stored_is_converted() -> None:
     known = {(one.group, one.version, one.plural) for name in NAMES for one in release(name).kinds}
     assert registry._FORMS.keys() <= known
-    assert all(registry._strategy(*path).conversion for path in registry._FORMS)
+    forms = [registry._strategy(*path) for path in registry._FORMS]
+    assert all(isinstance(form, Strategy) and form.conversion for form in forms)
 
 
 def test_two_servers_share_no_state_of_a_kind() -> None:
