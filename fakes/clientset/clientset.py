@@ -286,23 +286,25 @@ def _place(resource: AnyResource) -> tuple[str, str, str, str]:
 
 def wire_copy(action: Action) -> Action:
     """Copy an action, its body converted to plain JSON data as on the wire."""
-    if action.body is None:
-        return action
+    return action if action.body is None else _with_body(action, decode(encode(action.body)))
+
+
+def _sent(action: Action) -> Action:
+    """Copy an action, its body as the bytes that travel: most of what is recorded is never looked at."""
+    return action if action.body is None else _with_body(action, msgspec.Raw(encode(action.body)))
+
+
+def _with_body(action: Action, body: object) -> Action:
     return Action(
         verb=action.verb,
         resource=action.resource,
         namespace=action.namespace,
         name=action.name,
         subresource=action.subresource,
-        body=decode(encode(action.body)),
+        body=body,
         patch_type=action.patch_type,
         options=action.options,
     )
-
-
-def _sent(action: Action) -> Action:
-    """Copy an action, its body as the bytes that travel: most of what is recorded is never looked at."""
-    return action if action.body is None else dataclasses.replace(action, body=msgspec.Raw(encode(action.body)))
 
 
 def _encode(action: Action, answer: object) -> bytes:

@@ -83,6 +83,8 @@ class Core:
 
     def find(self, served: Strategy, key: ObjectKey) -> Stored | None:
         """Return an object as it is now."""
+        if served.forms is None and served.conversion is None:
+            return self.store.collection(served.resource.identity).find(key)
         return self.collection(served).find(key)
 
     def get(self, served: Strategy, key: ObjectKey) -> Stored:

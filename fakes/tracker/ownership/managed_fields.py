@@ -116,7 +116,7 @@ def of_new(served: Strategy, action: Action, body: Mapping[str, Any], plain: Pla
         return ()
     try:
         changed, _ = compare(node.empty or {}, plain, node)
-        changed = ownable(served, "", _with_emptied(served, changed, body, plain))
+        changed = ownable(served, "", _with_emptied(served, action, changed, body, plain))
     except Unkeyed:
         return ()
     for path in served.set_by_server:
@@ -143,7 +143,7 @@ def of_update(
         return ()  # once reset, or never begun, this is noted no more until somebody applies
     try:
         changed, removed = compare(current.plain, plain, node_of(served))
-        changed = ownable(served, action.subresource, _with_emptied(served, changed, body, plain))
+        changed = ownable(served, action.subresource, _with_emptied(served, action, changed, body, plain))
         removed = writable(served, action.subresource, removed) if removed else removed
     except Unkeyed:
         return ()
@@ -196,11 +196,17 @@ def _other_versions(served: Strategy, entries: Entries) -> list[str]:
 
 
 _EMPTY = re.compile(rb"\[\]|\{\}")
+_EMPTIES = re.compile(rb"\[\]|\{\}|null")
+"""What a merge patch has that may leave something empty."""
 
 
-def _with_emptied(served: Strategy, changed: FieldSet, body: Mapping[str, Any], plain: Mapping[str, Any]) -> FieldSet:
+def _with_emptied(
+    served: Strategy, action: Action, changed: FieldSet, body: Mapping[str, Any], plain: Mapping[str, Any]
+) -> FieldSet:
     """Add to what a body sets the lists that it has empty, and that are kept as null."""
     if not may_be_null(served.types, served.resource):
+        return changed
+    if action.patch_type is PatchType.MERGE and not _EMPTIES.search(msgspec.json.encode(action.body)):
         return changed
     kept = msgspec.json.encode(plain)
     of_times = kept.count(b'Time":null') + kept.count(b'Timestamp":null')

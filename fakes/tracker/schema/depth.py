@@ -52,7 +52,7 @@ def check_levels(document: bytes, most: int = LEVELS_MAX) -> None:
 
     Errors  TooDeep.
     """
-    if document.count(b"{") + document.count(b"[") <= most:
+    if len(document) <= most or document.count(b"{") + document.count(b"[") <= most:
         return
     level = 0
     for bracket in _TEXTS.sub(b"", document).translate(None, _OTHERS):

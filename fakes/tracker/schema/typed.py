@@ -310,10 +310,11 @@ class Struct:
         fields = self._fields
         kept: Plain = {}
         for name, inner in value.items():
-            field = fields.get(name)
-            if field is None:
+            if name not in fields:
                 unknown.append(path_text((path, name)))
-            elif type(inner) is field.scalar or (type(inner) is int and inner in field.integers):
+                continue
+            field = fields[name]
+            if type(inner) is field.scalar or (type(inner) is int and inner in field.integers):
                 if inner or field.keeps:
                     kept[name] = inner
             elif field.struct is not None and type(inner) is dict:

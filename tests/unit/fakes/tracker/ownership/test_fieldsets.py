@@ -17,11 +17,13 @@ from ctrlkit.fakes.tracker.ownership.fieldsets import (
     cut,
     difference,
     from_fields_v1,
+    in_order,
     intersection,
     path_text,
     paths,
     union,
 )
+from ctrlkit.fakes.tracker.ownership.managers import Entry, Operation, after_update, make_entry
 from ctrlkit.fakes.tracker.ownership.object_fields import applied, compare, everything, with_named
 from ctrlkit.fakes.tracker.ownership.typed_merge import merge, problems, remove
 from ctrlkit.fakes.tracker.schema.nodes import ANY, Node, built_in, custom
@@ -103,6 +105,29 @@ def test_for_any_two_sets_the_operations_are_those_of_their_paths(one: FieldSet,
     assert members(union(one, other)) == members(one) | members(other)
     assert members(difference(one, other)) == members(one) - members(other)
     assert members(intersection(one, other)) == members(one) & members(other)
+
+
+@given(SETS, SETS, SETS, SETS)
+def test_for_any_update_the_writer_owns_what_it_had_and_what_it_sets(
+    mine: FieldSet, theirs: FieldSet, changed: FieldSet, removed: FieldSet
+) -> None:
+    """Others own what is neither set nor removed; each set is in a server's order, and nobody is left with none."""
+    removed = difference(removed, changed)
+    before = [_entry("me", in_order(mine)), _entry("they", in_order(theirs))]
+    after = after_update([one for one in before if one["fieldsV1"]], _entry("me", changed), removed)
+    wanted = {
+        "me": (members(mine) - members(removed)) | members(changed),
+        "they": members(theirs) - members(changed) - members(removed),
+    }
+    assert {one["manager"]: members(one["fieldsV1"]) for one in after} == {
+        name: fields for name, fields in wanted.items() if fields
+    }
+    for one in after:
+        assert msgspec.json.encode(one["fieldsV1"]) == msgspec.json.encode(in_order(one["fieldsV1"]))
+
+
+def _entry(manager: str, fields: FieldSet) -> Entry:
+    return make_entry(manager, Operation.UPDATE, "v1", fields, subresource="", time="")
 
 
 @given(SETS, SETS, SETS)

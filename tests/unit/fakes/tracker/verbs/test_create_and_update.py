@@ -143,6 +143,20 @@ async def test_nothing_handed_in_or_out_is_connected_with_what_is_stored() -> No
     assert tracker.get(CONFIG_MAPS, "default/one")["data"] == {"a": "1"}
 
 
+async def test_what_was_handed_in_and_changed_since_is_a_change_if_it_comes_again() -> None:
+    """What is compared with it is what was stored, also of a kind whose fields nobody has declared."""
+    tracker = Tracker()
+    widgets = custom_resource(group="example.com", kind="Widget", plural="widgets")
+    tracker.registry.register_custom(widgets)
+    for resource in (CONFIG_MAPS, widgets):
+        body = config_map() | {"kind": resource.kind, "apiVersion": resource.api_version}
+        made = tracker.create(resource, body)
+        body["data"]["a"] = "changed"
+        body["metadata"]["resourceVersion"] = made.metadata.resource_version
+        assert tracker.update(resource, body).metadata.resource_version != made.metadata.resource_version
+        assert tracker.get(resource, "default/one")["data"] == {"a": "changed"}
+
+
 _SUBDOMAIN = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
     "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
