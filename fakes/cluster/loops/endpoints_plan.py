@@ -32,6 +32,10 @@ _MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 _MANAGER = "endpoint-controller"
 LAST_CHANGE = "endpoints.kubernetes.io/last-change-trigger-time"
 _OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
+_PREFER_SAME_NODE = "PreferSameNode"
+_PREFER_CLOSE = ("PreferClose", "PreferSameZone", _PREFER_SAME_NODE)
+_TOPOLOGY_MODES = ("service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode")
+"""Annotations that ask for hints by the CPUs of zones; the first one that is there counts."""
 _SLICE_RESERVED = frozenset({SERVICE_NAME, SLICE_MANAGED_BY, HEADLESS})
 
 
@@ -339,13 +343,27 @@ def _endpoint(service: Unstructured, pod: Unstructured, addresses: list[str], zo
     serving = ready_since(pod) is not None
     terminating = bool(pod.at("metadata.deletionTimestamp"))
     ready = bool(service.at("spec.publishNotReadyAddresses")) or (serving and not terminating)
-    zone = zones.get(pod.at("spec.nodeName") or "")
+    node = pod.at("spec.nodeName") or ""
+    zone = zones.get(node) or ""
+    hints = _hints(service, node, zone) if ready else {}
     return {
         "addresses": addresses,
         "conditions": {"ready": ready, "serving": serving, "terminating": terminating},
         **_place(service, pod),
         **({"zone": zone} if zone else {}),
+        **({"hints": hints} if hints else {}),
     }
+
+
+def _hints(service: Unstructured, node: str, zone: str) -> Plain:
+    """Return for which zones and nodes an endpoint is, where a Service prefers what is close."""
+    prefers = service.at("spec.trafficDistribution")
+    annotations = service.metadata.annotations or {}
+    mode = next((annotations[name] for name in _TOPOLOGY_MODES if name in annotations), "")
+    if prefers not in _PREFER_CLOSE or mode in ("Auto", "auto"):
+        return {}
+    is_of_nodes = bool(node) and prefers == _PREFER_SAME_NODE
+    return ({"forZones": [{"name": zone}]} if zone else {}) | ({"forNodes": [{"name": node}]} if is_of_nodes else {})
 
 
 def _who(endpoint: Mapping[str, Any]) -> str:

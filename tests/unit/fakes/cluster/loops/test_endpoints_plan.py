@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +85,29 @@ def test_a_slice_says_how_a_pod_is_and_in_which_zone() -> None:
     (endpoint,) = found.endpoints
     assert endpoint["conditions"] == {"ready": False, "serving": True, "terminating": True}
     assert endpoint["zone"] == "z1"
+
+
+ZONE, NODE = {"forZones": [{"name": "z1"}]}, {"forNodes": [{"name": "n1"}]}
+
+
+@pytest.mark.parametrize(
+    ("prefers", "annotations", "hints"),
+    [
+        (None, {}, None),
+        ("PreferClose", {}, ZONE),
+        ("PreferSameZone", {}, ZONE),
+        ("PreferSameNode", {}, ZONE | NODE),
+        ("PreferClose", {"service.kubernetes.io/topology-mode": "Auto"}, None),
+        ("PreferClose", {"service.kubernetes.io/topology-mode": "no"}, ZONE),
+    ],
+)
+def test_ready_endpoints_have_hints_where_a_service_prefers_what_is_close(
+    prefers: str | None, annotations: dict[str, str], hints: dict[str, Any] | None
+) -> None:
+    preferring = service(trafficDistribution=prefers)
+    preferring["metadata"]["annotations"] = annotations
+    (found,) = slices_of(preferring, [pod("a"), pod("b", ip="10.0.0.2", ready=False)], {"n1": "z1"})
+    assert [one.get("hints") for one in found.endpoints] == [hints, None]
 
 
 def _group(port: int, names: set[int]) -> Slice:
