@@ -93,7 +93,7 @@ def test_a_right_that_lacks_is_told_and_made(project: Path, shell: Shell) -> Non
     text = controller.read_text()
     controller.write_text(text.replace("owns=[apps.DEPLOYMENTS]", "owns=[apps.DEPLOYMENTS, core.CONFIG_MAPS]"))
     said = shell("make test ARGS='-k comes_back'", status=2)
-    assert '- {apiGroups: [""], resources: [configmaps], verbs: [list]}' in said
+    assert '- {apiGroups: [""], resources: [configmaps], verbs: [list, watch]}' in said
     shell("make manifests")
     shell("make test ARGS='-k comes_back'")
     assert "configmaps" in (project / "deploy" / "chart" / "templates" / "rbac.yaml").read_text()

@@ -32,8 +32,11 @@ STAYS = [f"stays-{number}" for number in range(10)]
 AT_ONCE = 40
 """Objects of each kind that are there together, beside those that stay."""
 KINDS = 3
-WARM, WARM_LONG = 3_600, 24_000
-"""Objects after which tables have nearly their size, and quite; a reflector remembers the last 1,000 deletions."""
+WARM, WARM_LONG = 12_600, 24_000
+"""
+Objects after which tables have nearly their size, and quite: a reflector remembers the last 1,000 deletions, the
+tracker its last 10,000 writes, of which each object is two, and 4,096 names that it judged, which three objects share.
+"""
 BLOCKS_MAX, BLOCKS_MAX_LONG = 300, 1_000
 """Blocks of memory by which the process may grow; one key with its causes is fifty."""
 RSS_GROWTH_MAX = 0.10
