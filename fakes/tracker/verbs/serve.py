@@ -25,7 +25,7 @@ from ctrlkit.fakes.tracker.refusals import (
     unreadable_patch,
     unsupported_media_type,
 )
-from ctrlkit.fakes.tracker.schema.typed import json_type, untyped
+from ctrlkit.fakes.tracker.schema.typed import DoesNotFit, json_type, untyped
 from ctrlkit.fakes.tracker.store import Stored
 from ctrlkit.fakes.tracker.subresources.binding import bind
 from ctrlkit.fakes.tracker.subresources.connect import refuse_plainly
@@ -227,7 +227,11 @@ def _patched(served: Strategy, action: Action, plain: Mapping[str, Any]) -> Any:
         return _with_version(served, action, merge(whole, action.body))
     if served.custom:
         raise unsupported_media_type(_CUSTOM_PATCHES)
-    return strategic_merge(whole, untyped(action.body), served.types.shape_of(resource))
+    try:
+        patch = untyped(action.body)
+    except DoesNotFit as error:
+        raise bad_request(str(error)) from None
+    return strategic_merge(whole, patch, served.types.shape_of(resource))
 
 
 def _with_version(served: Strategy, action: Action, patched: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -39,8 +39,10 @@ def _keep(plain: Plain, old: Object) -> None:
 
 
 def _label(plain: Plain) -> None:
+    """Label a namespace with its name, once it has one: of a generated name that is when it is stored."""
     metadata = plain["metadata"]
-    plain["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), _NAME_LABEL: metadata["name"]}}
+    if name := metadata.get("name"):
+        plain["metadata"] = {**metadata, "labels": {**(metadata.get("labels") or {}), _NAME_LABEL: name}}
 
 
 def _finalized(theirs: Object, old: Object) -> Plain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -247,6 +248,21 @@ async def test_a_namespace_is_labelled_active_and_held_by_its_finalizer() -> Non
     assert made.at("metadata.labels") == {"kubernetes.io/metadata.name": "demo"}
     assert made["spec"] == {"finalizers": ["kubernetes"]}
     assert made["status"] == {"phase": "Active"}
+
+
+async def test_a_namespace_of_a_generated_name_is_labelled_with_it() -> None:
+    made = Tracker().create(NAMESPACES, {"metadata": {"generateName": "demo-"}})
+    assert made.metadata.name.startswith("demo-")
+    assert made.at("metadata.labels") == {"kubernetes.io/metadata.name": made.metadata.name}
+
+
+@pytest.mark.parametrize("metadata", [{}, {"generateName": "a-"}], ids=["nameless", "generated"])
+async def test_a_body_of_any_kind_without_a_name_is_made_or_refused_in_the_words_of_the_api(metadata: Any) -> None:
+    tracker = Tracker()
+    for kind in tracker.registry.served():
+        place = {"namespace": "default"} if kind.resource.namespaced else {}
+        with suppress(ApiError):
+            tracker.create(kind.resource, {"metadata": {**metadata, **place}})
     assert {item.metadata.name for item in tracker.list(NAMESPACES)} >= {"default", "kube-system"}
 
 
@@ -336,6 +352,13 @@ async def test_a_patch_cannot_make_an_object_another_one(
     with pytest.raises(error) as refusal:
         tracker.patch(CONFIG_MAPS, "default/one", MergePatch(patch))
     assert words in refusal.value.message
+
+
+async def test_a_strategic_patch_with_a_number_that_none_can_hold_is_refused_as_one_that_cannot_be_read() -> None:
+    tracker = Tracker()
+    tracker.create(CONFIG_MAPS, config_map())
+    with pytest.raises(BadRequest, match=r"json: cannot unmarshal number 10+ into Go value of type float64"):
+        tracker.patch(CONFIG_MAPS, "default/one", StrategicMergePatch({"data": {"a": 10**400}}))
 
 
 async def test_a_strategic_patch_does_not_reach_kind_and_api_version() -> None:
