@@ -173,6 +173,8 @@ class Collection:
         self.floor: int = floor
         self.closed: bool = False
         self.dropped: int = 0
+        self.end: int = 0
+        """The position in the log of the next change."""
         self.changes: list[Change] = []
         self.kept_bytes: int = 0
         self._objects: dict[ObjectKey, Stored] = {}
@@ -230,11 +232,6 @@ class Collection:
         for index in range(max(0, place - self.dropped), len(self.changes)):
             yield self.changes[index]
 
-    @property
-    def end(self) -> int:
-        """The position in the log of the next change."""
-        return self.dropped + len(self.changes)
-
     def put(self, change: Change) -> None:
         """Add a change, and wake those who wait for it."""
         key = change.key
@@ -246,6 +243,7 @@ class Collection:
                 bisect.insort(self._paths, (str(key), key))
             self._objects[key] = change.after
         self.changes.append(change)
+        self.end += 1
         self.kept_bytes += change.size_bytes
         if change.before is not None:
             change.before.forget()
