@@ -275,6 +275,11 @@ class ImageRuntime:
         except TimeoutError:
             return timed_out(action, self._sandboxes[container.pod_uid].address, timeout_s=timeout_s)
 
+    def answer(self, container: ContainerId, action: ProbeAction) -> ProbeResult | None:
+        """See Runtime.answer."""
+        found = find_running(self._sandboxes, container)
+        return found.answer(action) if isinstance(found, InProcessContainer) else None
+
     async def run(self, container: ContainerId, command: Sequence[str]) -> CommandResult:
         """See Runtime.run."""
         found = find_running(self._sandboxes, container)

@@ -93,6 +93,10 @@ class InProcessContainer:
         """See Container.probe."""
         return await self.program.probe(action)
 
+    def answer(self, action: ProbeAction) -> ProbeResult | None:
+        """See Runtime.answer: an image may declare what the answer is."""
+        return self.program.answer(action) if isinstance(self.program, ScriptedProgram) else None
+
     async def run(self, command: Sequence[str]) -> CommandResult:
         """See Container.run; a program that runs no commands lets each pass."""
         if isinstance(self.program, ScriptedProgram):

@@ -115,18 +115,34 @@ class Prober:
         self, key: ObjectKey, container_id: ContainerId, tell: Tell, then: Callable[[str], object]
     ) -> float | None:
         """
-        Begin the probes of a container of a pod at rest that are due; `then` is told when each has ended.
+        Run the probes of a container of a pod at rest that are due.
 
-        Returns the moment of the next of the others, on the loop's clock; None if there is none.
+        Those for which nothing has to run are answered at once. `then` is told when one of the others has ended, or an
+        answer has changed what is known of the container. Returns the moment of the next probe of those that do not go
+        on, on the loop's clock; None if there is none.
         """
         moments: list[float] = []
         for line in self._waiting(container_id, ending=False):
-            if _is_due(line):
+            if not _is_due(line):
+                moments.append(line.due_at)
+            elif self._is_answered(container_id, line, tell):
+                moments.append(line.due_at)
+                if container_id not in self._health:
+                    then(f"{line.name} has ended")
+            else:
                 work = self._ask(container_id, line, tell)
                 self.activities.begin(container_id.pod_uid, key, line.name, work, then=then)
-            else:
-                moments.append(line.due_at)
         return min(moments, default=None)
+
+    def _is_answered(self, container_id: ContainerId, line: _Line, tell: Tell) -> bool:
+        """Ask a container for which nothing has to run; return whether that is so."""
+        action = line.probe.action
+        result = None if isinstance(action, Impossible) else self.runtime.answer(container_id, action)
+        if result is None:
+            return False
+        line.due_at = next_moment(line.probe, line.due_at, clock.monotonic())
+        self._take(container_id, line, result, tell)
+        return True
 
     def next_moment(self, container_id: ContainerId, *, ending: bool = False) -> float | None:
         """Return the moment of the next probe of a container that runs, on the loop's clock; None if there is none."""
@@ -149,18 +165,23 @@ class Prober:
                 yield line
 
     async def _ask(self, container_id: ContainerId, line: _Line, tell: Tell) -> None:
-        probe, word = line.probe, line.probe.kind.value.capitalize()
+        probe = line.probe
         if not isinstance(self.runtime.state(container_id), Running):
             return  # it has ended at this moment
         try:
             result = await self._try(container_id, probe)
         except ProbeErrored as error:
+            word = probe.kind.value.capitalize()
             tell(EventType.WARNING, "Unhealthy", f"{word} probe errored and resulted in {error.state} state: {error}")
             return
         finally:
             line.due_at = next_moment(probe, line.due_at, clock.monotonic())
-        if not isinstance(self.runtime.state(container_id), Running):
-            return
+        if isinstance(self.runtime.state(container_id), Running):
+            self._take(container_id, line, result, tell)
+
+    def _take(self, container_id: ContainerId, line: _Line, result: ProbeResult, tell: Tell) -> None:
+        """Tell of a result, and note what it means."""
+        probe, word = line.probe, line.probe.kind.value.capitalize()
         if result.warns:
             tell(EventType.WARNING, "ProbeWarning", f"{word} probe warning: {result.output}")
         elif not result.ok:

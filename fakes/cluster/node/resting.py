@@ -65,7 +65,8 @@ class Resting:
             self.prober.begin_due(known.key, container_id, self.teller.of(pod, container), then)
             for container, container_id, _ in known.rest
         ]
-        self._ask_at(known, moments)
+        if not known.is_stirred:
+            self._ask_at(known, moments)
 
     def _take_answer(self, known: KnownPod, what: str) -> None:
         """Wake the pod at the end of a probe, unless it still rests and that has shown nothing new."""

@@ -310,6 +310,10 @@ class Runtime(Protocol):
         """Run a probe; it fails after `timeout_s`. Errors: ProbeErrored, or ContainerRefused if it cannot be run."""
         ...
 
+    def answer(self, container: ContainerId, action: ProbeAction) -> ProbeResult | None:
+        """Answer a probe of a container for which nothing has to run; None where `probe` has to be asked."""
+        return None
+
     async def run(self, container: ContainerId, command: Sequence[str]) -> CommandResult:
         """Run a command in a container that runs, until it ends or the call is cancelled. Errors: ContainerRefused."""
         ...

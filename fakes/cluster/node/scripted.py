@@ -216,6 +216,19 @@ class ScriptedProgram(AlwaysReady):
 
     async def probe(self, action: ProbeAction) -> ProbeResult:
         """Answer a probe as the image declares."""
+        result = self.answer(action)
+        if result is not None:
+            return result
+        _, answers = self._answers(action)
+        if callable(answers):
+            answer: ProbeAnswer | ProbeResult = await _value(answers(action))
+            return answer if isinstance(answer, ProbeResult) else _result(action, answer, self._address)
+        assert isinstance(action, Exec)  # commands alone are answered otherwise
+        done = await self.run_command(action.command)
+        return ProbeResult(ok=done.exit_code == 0, output=done.output)
+
+    def answer(self, action: ProbeAction) -> ProbeResult | None:
+        """Answer a probe as the image declares; None where a function or a command has to say."""
         port = getattr(action, "port", None)
         is_closed = port is not None and self._image.ports and port not in self._image.ports
         if is_closed or clock.monotonic() < self._ready_at:
@@ -223,13 +236,8 @@ class ScriptedProgram(AlwaysReady):
         if not self.ready:
             return ProbeResult(ok=False, output="not ready")
         key, answers = self._answers(action)
-        if answers is None:
-            assert isinstance(action, Exec)  # commands alone are answered otherwise
-            result = await self.run_command(action.command)
-            return ProbeResult(ok=result.exit_code == 0, output=result.output)
-        if callable(answers):
-            answer: ProbeAnswer | ProbeResult = await _value(answers(action))
-            return answer if isinstance(answer, ProbeResult) else _result(action, answer, self._address)
+        if answers is None or callable(answers):
+            return None
         count = self._asked.get(key, 0)
         self._asked[key] = count + 1
         return _result(action, _answer_at(answers, count), self._address)

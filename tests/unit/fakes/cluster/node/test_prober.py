@@ -49,11 +49,15 @@ class Answers(InProcessRuntime):
     def __init__(self) -> None:
         super().__init__(images={})
         self.answers: list[Answer] = []
+        self.at_once: list[ProbeResult] = []
         self.asked = 0
         self.runs = True
 
     def state(self, container: ContainerId) -> ContainerState | None:
         return Running(datetime(2026, 1, 1, tzinfo=UTC)) if self.runs else None
+
+    def answer(self, container: ContainerId, action: ProbeAction) -> ProbeResult | None:
+        return self.at_once.pop(0) if self.at_once else None
 
     async def probe(self, container: ContainerId, action: ProbeAction, *, timeout_s: float) -> ProbeResult:
         self.asked += 1
@@ -182,6 +186,27 @@ async def test_a_port_that_there_is_not_is_told_and_asked_for_nobody() -> None:
         assert one.runtime.asked == 0
         text = 'strconv.Atoi: parsing "web": invalid syntax'
         assert one.told == [f"Warning Unhealthy: Readiness probe errored and resulted in unknown state: {text}"]
+
+
+async def test_what_has_nothing_to_run_is_answered_at_once_of_a_pod_at_rest() -> None:
+    """Its moment is the next one then, and who waits hears of it where it changes something."""
+    async with probing(readinessProbe=EXEC, livenessProbe={**EXEC, "periodSeconds": 4}) as one:
+        heard: list[str] = []
+
+        def begin_due() -> float | None:
+            moment = one.prober.begin_due(KEY, ID, one._tell, heard.append)
+            return None if moment is None else moment - one.began_at
+
+        one.runtime.at_once = [GOOD]
+        assert (begin_due(), heard, one.health.ready) == (4, ["readiness probe app has ended"], True)
+        await asyncio.sleep(4)
+        one.runtime.at_once, heard[:] = [BAD], []
+        assert (begin_due(), heard, one.told) == (8, [], ["Warning Unhealthy: Liveness probe failed: no"])
+        await asyncio.sleep(4)
+        assert begin_due() == 10, "the one that goes on has no moment"
+        assert one.runtime.asked == 0
+        await asyncio.sleep(0.1)
+        assert (heard, one.runtime.asked, one.sink.woken) == (["liveness probe app has ended"], 1, [])
 
 
 async def test_a_pod_that_ends_is_asked_only_whether_it_is_ready() -> None:

@@ -313,3 +313,31 @@ async def test_the_log_stands_in_for_a_termination_message_if_the_pod_says_so(
     image = Image(logs=["no database"], exits=Exits(code))
     async with running(image, termination_message_policy=policy) as runtime:
         assert (await ended(runtime)).message == message
+
+
+HTTP, COMMAND = HttpGet(80, "/ready"), Exec(("ready",))
+
+
+@pytest.mark.parametrize(
+    ("image", "action", "is_at_once"),
+    [
+        (None, HTTP, True),
+        (Image(probes=[True, False, ...]), HTTP, True),
+        (Image(probes=[True, False, ...]), COMMAND, True),
+        (Image(probes={"/ready": 503}), HTTP, True),
+        (Image(ready_after_s=60), COMMAND, True),
+        (Image(ports=(81,)), HTTP, True),
+        (Image(probes=lambda action: False), HTTP, False),
+        (Image(execs={"ready": 1}), COMMAND, False),
+        (Image(make=lambda address, spec: AlwaysReady()), HTTP, False),
+    ],
+)
+async def test_an_answer_that_is_declared_is_there_at_once(
+    image: Image | None, action: ProbeAction, is_at_once: bool
+) -> None:
+    """It is that of a probe, and counts as one; functions, commands and programs have to be asked."""
+    async with running(image) as one, running(image) as other:
+        for _ in range(3):
+            assert one.answer(ID, action) == (await probe(other, action) if is_at_once else None)
+        await one.close_sandbox("uid-1")
+        assert one.answer(ID, action) is None
