@@ -14,10 +14,20 @@ from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Reque
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import to_selecting
-from ctrlkit.fakes.cluster.loops.disruption_plan import check_in_s, disrupted, expect, failed, needs_scale, status_of
+from ctrlkit.fakes.cluster.loops.disruption_plan import (
+    DISRUPTION_TARGET,
+    check_in_s,
+    disrupted,
+    expect,
+    failed,
+    needs_scale,
+    overdue,
+    stale_in_s,
+    status_of,
+)
 from ctrlkit.fakes.cluster.loops.echoes import Echoes
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
-from ctrlkit.fakes.cluster.loops.pods import ready_since
+from ctrlkit.fakes.cluster.loops.pods import condition, ready_since, status_patch
 from ctrlkit.fakes.tracker.schema.go_text import selector_text
 from ctrlkit.manager import Manager
 from ctrlkit.model import AnyResource, LabelSelector, ObjectKey, OwnerReference, Record, Unstructured
@@ -59,6 +69,10 @@ class Budgets:
             await self._write(budget, failed(budget, str(error.args[0]), now))
             return DONE
         gone = disrupted(budget, pods, now)
+        for pod in overdue(budget, pods, now):
+            space = pod.key.namespace  # told twice by the real one, too
+            text = f"Pod was expected by PDB {space}/{space} to be deleted but it wasn't"
+            self.recorder.event(pod.metadata, PODS, EventType.WARNING, "NotDeleted", text)
         await self._write(budget, status_of(budget, pods, expect(budget["spec"], len(pods), scale), gone, now))
         later_s = check_in_s(gone, now)
         return RequeueAfter(max(later_s, 0.0) + 1.0) if later_s is not None else DONE
@@ -115,6 +129,34 @@ class Budgets:
         self.recorder.event(budget.metadata, POD_DISRUPTION_BUDGETS, kind, reason, text)
 
 
+@dataclass(frozen=True, slots=True)
+class StaleDisruptions:
+    """Reconciles pods: one that was to go and is still there some time later is no target of a disruption any more."""
+
+    client: Client
+    pods: Lister[Unstructured]
+
+    async def reconcile(self, request: Request) -> Outcome:
+        """Take the condition back, or come back when it is time."""
+        pod, now = self.pods.find(request.key), clock.now()
+        left_s = stale_in_s(pod, now) if pod is not None else None
+        if pod is None or left_s is None:
+            return DONE
+        if left_s > 0:
+            return RequeueAfter(left_s)
+        told = {
+            "type": DISRUPTION_TARGET,
+            "status": "False",
+            "reason": None,
+            "message": None,
+            "observedGeneration": pod.metadata.generation,
+            "lastTransitionTime": clock.timestamp(now),
+        }
+        with suppress(NotFound, Conflict):  # gone, or another by now
+            await self.client.patch(PODS, pod.key, status_patch(pod, condition=told), subresource="status")
+        return DONE
+
+
 def selector_of(budget: Unstructured) -> LabelSelector | None:
     """Return the selector of a budget; None for one that selects nothing."""
     selector = budget.at("spec.selector")
@@ -156,3 +198,10 @@ def add_budgets(manager: Manager, *, known: WatchedKinds) -> None:
         Watch(pods, to_budgets(budgets.lister, recorder), predicate=counts_anew),
     ]
     manager.add(Controller(name="disruption", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))
+    stale = StaleDisruptions(manager.client, pods.lister)
+    targets: Watch[Any] = Watch(pods, to_self, predicate=_is_target)
+    manager.add(Controller(name="stale-disruptions", reconcile=stale.reconcile, watches=[targets]))
+
+
+def _is_target(change: Change[Unstructured]) -> bool:
+    return change.new is not None and condition(change.new.shared, DISRUPTION_TARGET) is not None

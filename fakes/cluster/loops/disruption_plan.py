@@ -9,12 +9,14 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.loops.percentages import of_total
-from ctrlkit.fakes.cluster.loops.pods import moment_of, ready_since
+from ctrlkit.fakes.cluster.loops.pods import condition, is_final, moment_of, ready_since
 from ctrlkit.model import Unstructured
 
 DELETION_TIMEOUT_S = 120.0
 """So long a pod whose eviction was allowed counts as gone, though it is still there."""
 
+DISRUPTION_TARGET = "DisruptionTarget"
+_BY_KUBELET = "TerminationByKubelet"
 _CONDITION = "DisruptionAllowed"
 
 
@@ -51,6 +53,27 @@ def disrupted(budget: Unstructured, pods: Iterable[Unstructured], now: datetime)
     there = {pod.key.name for pod in pods if not pod.at("metadata.deletionTimestamp")}
     allowed: Mapping[str, str] = budget.at("status.disruptedPods") or {}
     return {name: since for name, since in allowed.items() if name in there and _end(since) >= now}
+
+
+def overdue(budget: Unstructured, pods: Iterable[Unstructured], now: datetime) -> list[Unstructured]:
+    """Return the pods that were to go, as their eviction was allowed, and are still there."""
+    allowed: Mapping[str, str] = budget.at("status.disruptedPods") or {}
+    there = (pod for pod in pods if not pod.at("metadata.deletionTimestamp"))
+    return [pod for pod in there if pod.key.name in allowed and _end(allowed[pod.key.name]) < now]
+
+
+def stale_in_s(pod: Unstructured, now: datetime) -> float | None:
+    """
+    Return in how many seconds a pod is no target of a disruption any more, as it has not been deleted.
+
+    None for one that is none, or goes, or has ended, and for one that its kubelet is about to end.
+    """
+    told = condition(pod, DISRUPTION_TARGET)
+    if told is None or told["status"] != "True" or told.get("reason") == _BY_KUBELET:
+        return None
+    if is_final(pod) or pod.at("metadata.deletionTimestamp"):
+        return None
+    return max((_end(told["lastTransitionTime"]) - now).total_seconds(), 0.0)
 
 
 def check_in_s(gone: Mapping[str, str], now: datetime) -> float | None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from ctrlkit import clock
 from ctrlkit.errors import TooManyRequests
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL
 from ctrlkit.fakes.cluster.loops.disruption_plan import Expected, disrupted, expect
 from ctrlkit.fakes.cluster.loops.pods import moment_of
-from ctrlkit.model import Unstructured
+from ctrlkit.model import MergePatch, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import DEPLOYMENTS, EVENTS, POD_DISRUPTION_BUDGETS, PODS
 
 
@@ -74,6 +75,34 @@ async def test_evictions_are_allowed_as_far_as_the_budget_goes() -> None:
         await world.settle()
         assert world.tracker.get(POD_DISRUPTION_BUDGETS, "default/b")["status"]["currentHealthy"] == 4
         await world.client.evict(second.key)
+
+
+async def test_a_pod_that_was_to_go_and_stays_is_told_of_and_no_target_any_more() -> None:
+    """As where something refuses the deletion that an eviction had allowed; its budget has room for another one."""
+    async with World(DEPLOYMENT, budget(maxUnavailable=1), cluster=ALL) as world:
+        await world.settle()
+        pod, *_ = world.tracker.list(PODS)
+        now = clock.timestamp(clock.now())
+        told = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "m"}
+        patch = StrategicMergePatch({"status": {"conditions": [{**told, "lastTransitionTime": now}]}})
+        await world.client.patch(PODS, pod.key, patch, subresource="status")
+        gone = MergePatch({"status": {"disruptedPods": {pod.key.name: now}}})
+        await world.client.patch(POD_DISRUPTION_BUDGETS, "default/b", gone, subresource="status")
+        await world.advance(110)
+        assert _target(world, pod) == {**told, "lastTransitionTime": now, "lastProbeTime": None}
+        assert world.tracker.get(POD_DISRUPTION_BUDGETS, "default/b").at("status.disruptionsAllowed") == 0
+        await world.advance(15)
+        found = _target(world, pod)
+        assert (found["status"], "reason" in found, "message" in found) == ("False", False, False)
+        assert world.tracker.get(POD_DISRUPTION_BUDGETS, "default/b").at("status.disruptionsAllowed") == 1
+        (event,) = [one for one in world.tracker.list(EVENTS) if one["reason"] == "NotDeleted"]
+        assert event["involvedObject"]["name"] == pod.key.name
+
+
+def _target(world: World, pod: Unstructured) -> dict[str, Any]:
+    conditions = world.tracker.get(PODS, pod.key)["status"]["conditions"]
+    (found,) = [dict(one) for one in conditions if one["type"] == "DisruptionTarget"]
+    return found
 
 
 async def test_a_pod_of_several_budgets_is_told_of() -> None:
