@@ -131,7 +131,8 @@ class Turn:
     def add(self, take_slice: Callable[[], None]) -> None:
         """Call a function in the next turn, once."""
         if not self._due:
-            self.clock = reader()
+            if self.clock is monotonic:
+                self.clock = reader()
             asyncio.get_running_loop().call_soon(self._run)
         self._due.append(take_slice)
 
@@ -176,6 +177,7 @@ class Registration(Generic[T]):
         self._scheduled = False
         self._initial_left: int | None = None
         self._synced = asyncio.Event()
+        self._on_synced: Callable[[], None] | None = None
         self._drained: asyncio.Event | None = None
         self._removed = False
         self._handled = 0
@@ -195,6 +197,12 @@ class Registration(Generic[T]):
     async def wait_synced(self) -> None:
         """Return once `has_synced`."""
         await self._synced.wait()
+
+    def when_synced(self, call: Callable[[], None]) -> None:
+        """Call a function once `has_synced`, as if a task had waited for it; of several the last one."""
+        self._on_synced = call
+        if self.has_synced():
+            call()
 
     @property
     def depth(self) -> int:
@@ -293,12 +301,17 @@ class Registration(Generic[T]):
             if self._initial_left:
                 self._initial_left -= 1
         if self._initial_left == 0:
-            self._initial_left = None
-            self._synced.set()
+            self._end_initial()
         if waited:
             self._latency.observe(self._turn.clock() - since)
         if pending or self._behind or self._drained is not None:
             self._go_on()
+
+    def _end_initial(self) -> None:
+        self._initial_left = None
+        self._synced.set()
+        if self._on_synced is not None:
+            asyncio.get_running_loop().call_soon(self._on_synced)
 
     def _go_on(self) -> None:
         """After a slice that has left changes, or whose end somebody waits for: take the next, or note that none is."""

@@ -1,7 +1,8 @@
 """
 The sources of one controller as they run: started together, added and removed meanwhile, asked again for their keys.
 
-Owns     A task for each source that runs, and one for each replay, in the controller's group.
+Owns     A task for each source that runs, but for a Watch, which needs none, and one for each replay, in the
+         controller's group.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
+from typing import Any
 
 from ctrlkit.controller.sources.source import Enqueuer, Replay, Sink, Source
 from ctrlkit.controller.sources.watch import Watch
@@ -19,11 +21,13 @@ from ctrlkit.model import ObjectKey
 
 @dataclass(slots=True, eq=False)
 class ActiveSource:
-    """A source, its sink, and, while the controller runs, its task."""
+    """A source, its sink, and, while the controller runs, its task; of a Watch, what is to begin it, and ends it."""
 
     source: Source
     sink: Sink
     task: asyncio.Task[None] | None = None
+    beginning: asyncio.Handle | None = None
+    end: Callable[[], object] | None = None
 
 
 class ActiveSources:
@@ -65,8 +69,8 @@ class ActiveSources:
         if isinstance(active.source, Watch):
             self._gate.exclude(active.source.informer)
             self._owner_checks.exclude(active.source)
+        _end(active)
         if active.task is not None:
-            active.task.cancel()
             await asyncio.wait([active.task])
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -81,8 +85,10 @@ class ActiveSources:
         if self._tasks is None:
             return
         self._tasks = None
-        for task in (*self._replaying, *(active.task for active in self._all if active.task is not None)):
+        for task in self._replaying:
             task.cancel()
+        for active in self._all:
+            _end(active)
 
     async def wait_synced(self) -> None:
         """Return when each that is there now has handed over what was there at the beginning, or has ended."""
@@ -109,8 +115,19 @@ class ActiveSources:
         return (*reports, "enqueues what its sources know") if self._replaying else reports
 
     def _start(self, active: ActiveSource, tasks: asyncio.TaskGroup) -> None:
-        active.task = self._context.run(tasks.create_task, self._run(active), name=active.sink.name)
         self._late.append(active)
+        if isinstance(active.source, Watch):
+            loop = asyncio.get_running_loop()
+            active.beginning = loop.call_soon(self._begin, active, active.source, context=self._context)
+        else:
+            active.task = self._context.run(tasks.create_task, self._run(active), name=active.sink.name)
+
+    def _begin(self, active: ActiveSource, watch: Watch[Any]) -> None:
+        try:
+            active.end = watch.begin(active.sink)
+        except Exception as error:  # noqa: BLE001 - as in _run
+            active.sink.synced()
+            self._on_failure(error)
 
     async def _run(self, active: ActiveSource) -> None:
         try:
@@ -126,3 +143,14 @@ class ActiveSources:
             await source.replay(sink)
         except Exception as error:  # noqa: BLE001 - the other sources have keys as well
             sink.failed("replay", error)
+
+
+def _end(active: ActiveSource) -> None:
+    """Have a source add no more keys; a task of it ends in the loop's next turn."""
+    if active.task is not None:
+        active.task.cancel()
+    if active.beginning is not None:
+        active.beginning.cancel()
+        active.sink.synced()
+    if active.end is not None:
+        active.end()

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
@@ -84,15 +85,19 @@ class Watch(Generic[T]):
 
     async def run(self, sink: Sink) -> None:
         """As Source.run: the first list is in when this handler has seen it."""
+        end = self.begin(sink)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            end()
+
+    def begin(self, sink: Sink) -> Callable[[], object]:
+        """As `run`, without a task that waits; return what ends it."""
         registration = self.informer.add_handler(
             self.handler(sink), name=sink.name, delivery=self.delivery, resync_s=self.resync_s
         )
-        try:
-            await registration.wait_synced()
-            sink.synced()
-            await asyncio.Event().wait()
-        finally:
-            self.informer.remove_handler(registration)
+        registration.when_synced(sink.synced)
+        return partial(self.informer.remove_handler, registration)
 
     async def replay(self, sink: Sink) -> None:
         """As Source.replay: what the cache holds."""

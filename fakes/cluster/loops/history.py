@@ -185,9 +185,9 @@ def _encode(data: Mapping[str, Any]) -> bytes:
 def _as_floats(value: Any) -> Any:
     """Round whole numbers to what a float can hold."""
     match value:
-        case Mapping():
+        case dict():
             return {name: _as_floats(one) for name, one in value.items()}
-        case list() | tuple():
+        case list():
             return [_as_floats(one) for one in value]
         case int() if abs(value) > _EXACT:
             return int(Decimal(repr(float(value))))

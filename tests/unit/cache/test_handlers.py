@@ -77,6 +77,22 @@ async def test_an_empty_first_list_syncs_too() -> None:
     await registration.wait_synced()
 
 
+@pytest.mark.behaviour("I5")
+async def test_who_has_no_task_is_called_when_it_has_synced() -> None:
+    """Once the first list was handled, or at once where it has been by then."""
+    called: list[str] = []
+    registration: Registration[dict[str, Any]] = Registration(lambda _: None, name="h")
+    registration.publish([change("a", Cause.INITIAL)])
+    registration.when_synced(lambda: called.append("first"))
+    registration.end_of_initial()
+    assert called == []
+    await registration.wait_synced()
+    await asyncio.sleep(0)
+    assert called == ["first"]
+    registration.when_synced(lambda: called.append("late"))
+    assert called == ["first", "late"]
+
+
 @pytest.mark.behaviour("I8", "B9")
 async def test_a_removal_says_how_many_changes_it_dropped() -> None:
     """B9: nothing is delivered afterwards, and nothing vanishes unsaid."""

@@ -92,6 +92,37 @@ async def test_a_source_that_fails_stops_the_controller_in_order_and_is_its_caus
     assert ends == ["d/first"]
 
 
+@pytest.mark.behaviour("B2")
+async def test_a_watch_of_an_informer_that_has_ended_stops_the_controller_before_another_one_starts() -> None:
+    """It fails at once, while the sources are started; run() raises what it raised, and nothing is left of others."""
+    ended, other = pods("d/a"), Informer[Any](SERVICES, {"": ScriptedSource([snapshot(1)])})
+    mirror = asyncio.create_task(ended.run())
+    await asyncio.sleep(1)
+    mirror.cancel()
+    await asyncio.wait([mirror])
+    controller = Controller(name="test", reconcile=Script(DONE), watches=[Watch(ended, to_self), Watch(other, to_self)])
+    with pytest.raises(RuntimeError, match="it has ended; add it to one that runs"):
+        await controller.run()
+    assert other.statistics().handlers == ()
+
+
+async def test_watches_take_no_tasks_and_their_handlers_go_with_the_controller() -> None:
+    """Also one that comes and goes while the controller runs."""
+    informer, script = pods("d/a"), Script(DONE)
+    controller = Controller(name="test", reconcile=script, watches=[Watch(informer, to_self)])
+    async with running(controller):
+        await asyncio.sleep(1)
+        async with controller.watching(Watch(informer, to_mapped(lambda _: ["d/b"]))):
+            await asyncio.sleep(1)
+            tasks = {task.get_name() for task in asyncio.all_tasks()}
+            assert not {name for name in tasks if name.startswith("test:") and "worker" not in name}
+            assert len(informer.statistics().handlers) == 2
+        assert len(informer.statistics().handlers) == 1
+        controller.stop()
+        assert informer.statistics().handlers == ()
+    assert [key for key, _, _ in script.calls] == ["d/a", "d/b"]
+
+
 async def test_a_stop_ends_all_sources() -> None:
     """Stop enqueuer: at once, not when the last reconcile has ended."""
     orders = Orders()
