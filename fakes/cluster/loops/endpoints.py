@@ -189,16 +189,14 @@ def add_endpoints(manager: Manager) -> None:
     manager.add(Controller(name="endpoints", reconcile=loop.reconcile, watches=watches, workers=_WORKERS))
     claims = Claims(client, SERVICES, ENDPOINT_SLICES, slices.lister)
     other = EndpointSlices(client, services.lister, pods.lister, nodes.lister, claims)
-    come_and_go: Watch[Any] = Watch(
-        nodes,
-        lambda _node: services.lister.keys(),
-        predicate=lambda change: change.old is None or change.new is None,
+    new_nodes: Watch[Any] = Watch(
+        nodes, lambda _node: services.lister.keys(), predicate=lambda change: change.old is None
     )
     watches = [
         Watch(services, to_self, batch_s=BATCH_S),
         Watch(pods, selecting, batch_s=BATCH_S),
         Watch(slices, to_owner(SERVICES), predicate=other.echoes.is_new, batch_s=BATCH_S),
-        come_and_go,
+        new_nodes,
     ]
     manager.add(Controller(name="endpointslices", reconcile=other.reconcile, watches=watches, workers=_WORKERS))
     add_mirroring(manager)
