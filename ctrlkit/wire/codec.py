@@ -311,9 +311,14 @@ class Codec(Generic[T]):
         )
 
 
-@functools.lru_cache(maxsize=1024)
 def codec_of(resource: Resource[Any]) -> Codec[Any]:
     """Return the codec of a resource, one for all clients of a process."""
+    return _codec(resource, id(resource.type))
+
+
+@functools.lru_cache(maxsize=1024)
+def _codec(resource: Resource[Any], _python_type: int) -> Codec[Any]:
+    """Make a codec; the kinds of recorded writes are equal to those of any Python type, so that the type is told."""
     return Codec(resource)
 
 

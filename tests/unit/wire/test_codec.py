@@ -11,9 +11,10 @@ import pydantic
 import pytest
 
 from ctrlkit.errors import ConfigError, DecodeError, Expired
+from ctrlkit.fakes.clientset.clientset import plain_kind
 from ctrlkit.model import Applied, Bookmark, Deleted, ObjectKey, ObjectMeta, Unstructured, to_plain
 from ctrlkit.model.kinds import CONFIG_MAPS, PODS
-from ctrlkit.wire.codec import Codec
+from ctrlkit.wire.codec import Codec, codec_of
 from tests.support.decoding import decode_list
 
 
@@ -386,3 +387,12 @@ def test_an_annotation_that_names_what_is_not_there_is_said_with_its_class() -> 
     """As a schema says it."""
     with pytest.raises(ConfigError, match="fields of Lost: name 'Nowhere' is not defined; import what annotations"):
         Codec(CONFIG_MAPS.of(HasLost))
+
+
+def test_a_shared_codec_is_of_the_type_that_is_asked_for() -> None:
+    """The kind of a recorded write, which equals that of any Python type, leaves the others what they are."""
+    pods, recorded = PODS.of(Pod), plain_kind(PODS.of(DictPod))
+    assert recorded == pods
+    assert codec_of(recorded).resource.type is DictPod
+    assert codec_of(pods).resource.type is Pod
+    assert codec_of(pods) is codec_of(PODS.of(Pod))
