@@ -77,6 +77,18 @@ def test_a_flow_at_its_limit_does_not_hold_up_others() -> None:
 
 
 @pytest.mark.behaviour("B32")
+def test_a_flow_that_was_passed_over_at_its_limit_has_a_turn_again() -> None:
+    """The turn of a comes while a1 runs and goes to c; when a1 is done, a2 runs."""
+    order = order_of(running_max=1)
+    fill(order, "a1 a2 b1")
+    assert taken(order) == ["a1", "b1"]
+    fill(order, "c1")
+    assert taken(order) == ["c1"]
+    order.ended("a1")
+    assert taken(order) == ["a2"]
+
+
+@pytest.mark.behaviour("B32")
 def test_the_limit_holds_over_all_priorities() -> None:
     """What runs with LOW counts for what waits with NORMAL."""
     order = order_of(running_max=1)

@@ -192,10 +192,15 @@ async def test_an_outage_ends_with_the_watch_that_is_accepted_and_says_so() -> N
     source = ScriptedSource([snapshot(3)], [refused] * 8 + [Stream(open_s=1e9)])
     with capture_logs() as lines:
         async with reflecting(source, for_s=30) as (reflector, _):
-            assert reflector.statistics().attempts == 6
+            found = reflector.statistics()
+            assert (found.attempts, found.failing_s) == (
+                6,
+                asyncio.get_running_loop().time() - reflector._outage.began_at,
+            )
             await asyncio.sleep(170)
             found = reflector.statistics()
             assert (found.last_error, found.watch_error, found.attempts, found.failures) == ("", None, 0, 8)
+            assert found.failing_s is None
     failed, resumed = lines[:-1], lines[-1]
     assert [line["attempt"] for line in failed] == list(range(1, 9))
     tries = [at for verb, _, at in source.calls if verb == "watch"]
