@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,13 @@ class Calls:
 
 @contextmanager
 def counted_calls() -> Iterator[Calls]:
-    """Count the calls that the block makes."""
-    calls, before = Calls(), sys.getprofile()
+    """Count the calls that the block makes; garbage, whose end may call something, is not collected meanwhile."""
+    calls, before, collects = Calls(), sys.getprofile(), gc.isenabled()
+    gc.disable()
     sys.setprofile(calls.note)
     try:
         yield calls
     finally:
         sys.setprofile(before)
+        if collects:
+            gc.enable()
