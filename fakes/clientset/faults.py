@@ -258,7 +258,7 @@ class Faults:
         self, action: Action, call_next: Callable[[Action], AbstractAsyncContextManager[Lines]]
     ) -> AsyncIterator[Lines]:
         """Apply the faults to a watch; a WatchInterceptor."""
-        lost = await self._reply_is_lost(action)
+        lost = await self._reply_is_lost(action) if self._faults else False
         async with call_next(action) as lines:
             if lost:
                 raise Unreachable("the connection was lost before the watch began [scripted fault]")

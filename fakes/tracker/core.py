@@ -22,6 +22,7 @@ _ASKS = operator.attrgetter("asks")
 _GROUP = "admissionregistration.k8s.io"
 _CONFIGURATIONS = frozenset({(_GROUP, "mutatingwebhookconfigurations"), (_GROUP, "validatingwebhookconfigurations")})
 _BINDINGS = frozenset({(_GROUP, "mutatingadmissionpolicybindings"), (_GROUP, "validatingadmissionpolicybindings")})
+_ADMITTING = _CONFIGURATIONS | _BINDINGS
 _DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 
 
@@ -50,12 +51,12 @@ class Core:
     def may_ask(self, action: Action) -> bool:
         """Whether there is a webhook that a request may have to wait for."""
         forms, populated = self.registry.custom_forms, self.store.populated
-        if not _CONFIGURATIONS.isdisjoint(populated):
-            return True
+        if not _ADMITTING.isdisjoint(populated):  # parameters of policies are of any kind
+            return not _CONFIGURATIONS.isdisjoint(populated) or any(map(_ASKS, forms.values()))
         if not forms:
             return False
         identity = action.resource.identity
-        if identity == _DEFINITIONS or not _BINDINGS.isdisjoint(populated):  # which have parameters of any kind
+        if identity == _DEFINITIONS:
             return any(map(_ASKS, forms.values()))
         found = forms.get(identity)
         return found is not None and found.asks

@@ -209,8 +209,9 @@ def _let_go(core: Core, strategy: Strategy, definition: Stored, kind: Strategy |
 
 def _warnings(plain: Object, old: Object | None) -> Iterator[str]:
     """Yield a warning for each format that a schema names for the first time and the server does not know."""
-    had = set(unknown_formats(old)) if old is not None else set()
-    for form in dict.fromkeys(unknown_formats(plain)):
+    found = dict.fromkeys(unknown_formats(plain))
+    had = set(unknown_formats(old)) if found and old is not None else set()
+    for form in found:
         if form not in had:
             yield f'unrecognized format "{form}"'
 

@@ -306,14 +306,12 @@ def _scale_causes(scale: Object, path: str) -> Iterator[Cause]:
 
 
 def _column_causes(column: Object, path: str) -> Iterator[Cause]:
-    kind, form, way = (column.get(name) or "" for name in ("type", "format", "jsonPath"))
+    kind, form, way = column.get("type") or "", column.get("format") or "", column.get("jsonPath") or ""
     if not column.get("name"):
         yield Cause.required(f"{path}.name")
-    choices = f"must be one of {','.join(_COLUMN_TYPES)}"
-    if not kind:
-        yield Cause.required(f"{path}.type", choices)
-    elif kind not in _COLUMN_TYPES:
-        yield Cause.wrong(f"{path}.type", kind, choices)
+    if kind not in _COLUMN_TYPES:
+        choices = f"must be one of {','.join(_COLUMN_TYPES)}"
+        yield Cause.wrong(f"{path}.type", kind, choices) if kind else Cause.required(f"{path}.type", choices)
     if form and form not in _COLUMN_FORMATS:
         yield Cause.wrong(f"{path}.format", form, f"must be one of {','.join(_COLUMN_FORMATS)}")
     if not way:
