@@ -97,7 +97,7 @@ class Tracker:
         self._awaited: dict[str, Callable[[Action], None]] = {}
         self._watches: dict[WatchStream, None] = {}
         for name in _FIRST_NAMESPACES:
-            self.create(kinds.NAMESPACES, {"metadata": {"name": name}})
+            self.call(Action(verb=Verb.CREATE, resource=kinds.NAMESPACES, body={"metadata": {"name": name}}))
         if rbac:
             furnish_policy(self._core)
 
