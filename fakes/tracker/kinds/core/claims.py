@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds import go_forms
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import fill_in_claim_spec, round_amounts
 from ctrlkit.fakes.tracker.kinds.metadata import selector_causes
 from ctrlkit.fakes.tracker.kinds.storage.phases import pending
 from ctrlkit.fakes.tracker.kinds.storage.volumes import (
@@ -37,7 +38,12 @@ _SOURCE_FIELDS = ("apiGroup", "kind", "name")
 
 def fill_in_claim(claim: Plain) -> None:
     """Fill in the defaults of a claim or a claim template."""
-    claim["spec"].setdefault("volumeMode", "Filesystem")
+    fill_in_claim_spec(claim["spec"])
+
+
+def _fill_in_status(claim: Plain) -> None:
+    pending(claim)
+    round_amounts(claim["status"], "capacity", "allocatedResources")
 
 
 def _begin(claim: Plain) -> None:
@@ -220,7 +226,7 @@ def _cells(claim: Object, now: datetime) -> list[Any]:
 PERSISTENT_VOLUME_CLAIMS = Strategy(
     defaults=fill_in_claim,
     first_status={"phase": "Pending"},
-    defaults_beside_spec=pending,
+    defaults_beside_spec=_fill_in_status,
     begin=_begin,
     keep=_keep,
     validate=_validate,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ctrlkit.fakes.tracker.kinds.core.pod_resources import is_extended
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import is_extended, round_amounts
 from ctrlkit.fakes.tracker.kinds.metadata import make_uid
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import age_of, name_of, section
@@ -41,6 +41,7 @@ def _is_native(name: str) -> bool:
 
 def _fill_in_limits(limit_range: Plain) -> None:
     for limit in limit_range["spec"].get("limits") or ():
+        round_amounts(limit, *_AMOUNTS)
         if limit["type"] != "Container":
             continue
         default = {**section(limit, "max"), **section(limit, "default")}
@@ -177,6 +178,15 @@ _EXISTS_TEXT = (
 )
 
 
+def _fill_in_quota(quota: Plain) -> None:
+    round_amounts(quota["spec"], "hard")
+
+
+def _fill_in_quota_status(quota: Plain) -> None:
+    if quota.get("status"):
+        round_amounts(quota["status"], "hard", "used")
+
+
 def _quota_causes(quota: Object, old: Object | None) -> Iterator[Cause]:
     spec = quota["spec"]
     yield from _hard_causes(section(spec, "hard"), "spec.hard")
@@ -284,5 +294,10 @@ def _quota_cells(quota: Object, now: datetime) -> list[Any]:
 
 
 RESOURCE_QUOTAS = Strategy(
-    validate=_quota_causes, validate_status=_quota_status_causes, cells=_quota_cells, deleted_is_shown=True
+    defaults=_fill_in_quota,
+    defaults_beside_spec=_fill_in_quota_status,
+    validate=_quota_causes,
+    validate_status=_quota_status_causes,
+    cells=_quota_cells,
+    deleted_is_shown=True,
 )

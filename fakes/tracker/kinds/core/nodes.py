@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import round_amounts
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain, Strategy
 from ctrlkit.fakes.tracker.kinds.tables import NONE, age_of, name_of, section
 from ctrlkit.fakes.tracker.refusals import Cause, struct_text
@@ -67,6 +68,12 @@ def _fill_in(node: Plain) -> None:
     spec.pop("configSource", None)  # a feature that is gone
     if status.get("capacity") and not status.get("allocatable"):
         node["status"] = {**status, "allocatable": dict(status["capacity"])}
+    _fill_in_status(node)
+
+
+def _fill_in_status(node: Plain) -> None:
+    if node.get("status"):
+        round_amounts(node["status"], "capacity", "allocatable")
 
 
 def _causes(node: Object, old: Object | None) -> Iterator[Cause]:
@@ -143,6 +150,7 @@ def _warnings(node: Object, _old: object) -> Iterator[str]:
 
 NODES = Strategy(
     defaults=_fill_in,
+    defaults_beside_spec=_fill_in_status,
     takes_status=True,
     validate=_causes,
     validate_status=_change_causes,

@@ -186,6 +186,28 @@ def rounded_amounts(amounts: Mapping[str, str]) -> dict[str, str]:
     return {name: rounded_up(amount) for name, amount in amounts.items()}
 
 
+def round_amounts(holder: Plain, *fields: str) -> None:
+    """
+    Round the amounts in some fields of an object, in place.
+
+    >>> resources = {"requests": {"cpu": "1500u"}}
+    >>> round_amounts(resources, "limits", "requests")
+    >>> resources
+    {'requests': {'cpu': '2m'}}
+    """
+    for name in fields:
+        amounts = holder.get(name)
+        if amounts and (rounded := rounded_amounts(amounts)) != amounts:
+            holder[name] = rounded
+
+
+def fill_in_claim_spec(spec: Plain) -> None:
+    """Fill in the defaults of what is asked of a volume."""
+    spec.setdefault("volumeMode", "Filesystem")
+    if spec.get("resources"):
+        round_amounts(spec["resources"], "limits", "requests")
+
+
 # ---- the resources of a pod ------------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from ctrlkit.fakes.tracker.kinds.core.containers import (
     pull_policy,
 )
 from ctrlkit.fakes.tracker.kinds.core.pod_annotations import MIRROR, annotation_causes, matching_causes
-from ctrlkit.fakes.tracker.kinds.core.pod_resources import pod_resource_causes, resource_causes, rounded_amounts
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import pod_resource_causes, resource_causes, round_amounts
 from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import (
     affinity_causes,
     gate_causes,
@@ -60,24 +60,17 @@ def fill_in_template(spec: Plain) -> None:
     for container in (*containers_of(spec), *(spec.get("ephemeralContainers") or ())):
         fill_in_container(container)
         if container["resources"]:
-            _round(container["resources"])
+            round_amounts(container["resources"], "limits", "requests")
     for volume in spec.get("volumes") or ():
         fill_in_volume(volume, pull_policy)
-    if "overhead" in spec:
-        spec["overhead"] = rounded_amounts(spec["overhead"])
+    round_amounts(spec, "overhead")
     if "resources" in spec:
-        _round(spec["resources"])
+        round_amounts(spec["resources"], "limits", "requests")
 
 
 def containers_of(spec: Plain) -> Iterable[Plain]:
     """Return all containers of a pod spec, init containers first."""
     return (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
-
-
-def _round(resources: Plain) -> None:
-    for part in ("limits", "requests"):
-        if part in resources:
-            resources[part] = rounded_amounts(resources[part])
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ctrlkit.fakes.tracker.kinds.core.downward import fill_in_reference, reference_causes, resource_reference_causes
-from ctrlkit.fakes.tracker.kinds.core.pod_resources import amount_causes
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import amount_causes, fill_in_claim_spec
 from ctrlkit.fakes.tracker.kinds.metadata import annotation_causes, label_causes, selector_causes
 from ctrlkit.fakes.tracker.kinds.strategy import Object, Plain
 from ctrlkit.fakes.tracker.refusals import Cause
@@ -82,7 +82,7 @@ def _fill_in_projected(projected: Plain) -> None:
 
 def _fill_in_ephemeral(source: Plain) -> None:
     if "volumeClaimTemplate" in source:
-        source["volumeClaimTemplate"]["spec"].setdefault("volumeMode", "Filesystem")
+        fill_in_claim_spec(source["volumeClaimTemplate"]["spec"])
 
 
 _FILLED: Mapping[str, Callable[[Plain], None]] = {

@@ -10,6 +10,7 @@ from typing import Any
 from ctrlkit import clock
 from ctrlkit.fakes.tracker import exchanges
 from ctrlkit.fakes.tracker.kinds import go_forms
+from ctrlkit.fakes.tracker.kinds.core.pod_resources import round_amounts
 from ctrlkit.fakes.tracker.kinds.core.pod_scheduling import node_selector_causes
 from ctrlkit.fakes.tracker.kinds.storage.phases import pending
 from ctrlkit.fakes.tracker.kinds.storage.volume_sources import SOURCES, source_causes
@@ -54,6 +55,7 @@ def _fill_in(volume: Plain) -> None:
     spec: Plain = volume["spec"]
     spec.setdefault("persistentVolumeReclaimPolicy", "Retain")
     spec.setdefault("volumeMode", "Filesystem")
+    round_amounts(spec, "capacity")
     fill_in_sources(spec)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -18,8 +19,11 @@ from ctrlkit.model.kinds import (
     BUILT_IN,
     DEPLOYMENTS,
     EVENTS,
+    NODES,
     PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     PODS,
+    RESOURCE_QUOTAS,
     ROLE_BINDINGS,
     ROLES,
     SERVICES,
@@ -274,3 +278,26 @@ async def test_an_update_without_change_of_a_defaulted_object_writes_nothing() -
         assert tracker.update(resource, made) == made
         assert tracker.update(resource, body | {"status": {}})["spec"] == made["spec"]
         assert tracker.version == version
+
+
+@pytest.mark.parametrize(
+    ("resource", "body", "path"),
+    [
+        (PERSISTENT_VOLUME_CLAIMS, {"spec": {"resources": {"requests": "$"}}}, "spec.resources.requests"),
+        (PERSISTENT_VOLUMES, {"spec": {"capacity": "$", "hostPath": {"path": "/x"}}}, "spec.capacity"),
+        (RESOURCE_QUOTAS, {"spec": {"hard": "$"}}, "spec.hard"),
+        (NODES, {"status": {"capacity": "$"}}, "status.allocatable"),
+    ],
+)
+def test_amounts_of_resources_are_kept_in_thousandths(resource: Any, body: dict[str, Any], path: str) -> None:
+    """Whatever kind has them: what is smaller is rounded up."""
+    given = json.loads(json.dumps(body).replace('"$"', '{"storage": "1500000001n"}'))
+    given["spec"] = {"accessModes": ["ReadWriteOnce"], **given.get("spec", {})}
+    metadata = {"name": "one", **({"namespace": "default"} if resource.namespaced else {})}
+    if resource in (RESOURCE_QUOTAS, NODES):
+        del given["spec"]["accessModes"]
+    name = "requests.storage" if resource is RESOURCE_QUOTAS else "storage"
+    if resource is RESOURCE_QUOTAS:
+        given = {"spec": {"hard": {name: "1500000001n"}}}
+    made = Tracker().create(resource, {"metadata": metadata, **given})
+    assert made.at(path) == {name: "1501m"}
