@@ -7,7 +7,7 @@ A kind whose definition is deleted is still watched, without success, until the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -153,6 +153,12 @@ class WatchedKinds:
         """The kinds that may have objects: those of the informers, and those that get one in a moment."""
         begun = (self._given[identity] for identity in self._begun if identity not in self._informers)
         return (*(informer.resource for informer in self.informers), *begun)
+
+    @property
+    def served(self) -> Iterator[AnyResource]:
+        """Yield the kinds that are served, whether they have objects or not."""
+        yield from self._given.values()
+        yield from (one.resource for one in self.informers if one.resource.identity not in self._given)
 
     def on_informer(self, follower: Callable[[AnyInformer], None]) -> None:
         """Call a function with each informer, now and when one is added."""

@@ -7,7 +7,7 @@ of its namespace goes or comes to its end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from ctrlkit.fakes.tracker.plugins.amounts import added
 from ctrlkit.fakes.tracker.plugins.quotas import is_counted, selects, usage_of
 from ctrlkit.fakes.tracker.schema.quantities import quantity_value
 from ctrlkit.manager import Manager
-from ctrlkit.model import AnyResource, Unstructured
+from ctrlkit.model import Unstructured
 from ctrlkit.model.kinds import PERSISTENT_VOLUME_CLAIMS, PODS, RESOURCE_QUOTAS, SERVICES
 
 _NOTHING = "0"
@@ -31,11 +31,11 @@ _UPDATED = (PODS, SERVICES, PERSISTENT_VOLUME_CLAIMS)
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """Reconciles ResourceQuotas; `resources` returns the kinds that have objects."""
+    """Reconciles ResourceQuotas."""
 
     client: Client
     quotas: Lister[Unstructured]
-    resources: Callable[[], Iterable[AnyResource]]
+    known: WatchedKinds
 
     async def reconcile(self, request: Request) -> Outcome:
         """Count what is used, and write it if it is not what the status says."""
@@ -51,8 +51,10 @@ class Quotas:
         return DONE
 
     async def _used(self, quota: Unstructured, hard: Iterable[str]) -> dict[str, str]:
-        total = dict.fromkeys(hard, _NOTHING)
-        for resource in self.resources():
+        """Sum up what is used; what no kind has that is served is not said."""
+        served = [resource for resource in self.known.served if resource.namespaced]
+        total = {name: _NOTHING for name in hard if any(is_counted(resource, name) for resource in served)}
+        for resource in self.known.resources:
             if not resource.namespaced or not any(is_counted(resource, name) for name in total):
                 continue
             usage = usage_of(resource)
@@ -73,7 +75,7 @@ def _equal(some: dict[str, str], other: dict[str, str]) -> bool:
 def add_quotas(manager: Manager, *, known: WatchedKinds) -> None:
     """Add the ResourceQuota controller to a manager."""
     informer = manager.informer(RESOURCE_QUOTAS)
-    loop = Quotas(manager.client, informer.lister, lambda: known.resources)
+    loop = Quotas(manager.client, informer.lister, known)
     controller = Controller(name="resourcequotas", reconcile=loop.reconcile, watches=[Watch(informer, to_self)])
 
     def follow(source: AnyInformer) -> None:
@@ -88,6 +90,10 @@ def add_quotas(manager: Manager, *, known: WatchedKinds) -> None:
                     controller.wake(quota.key)
 
         source.add_handler(on_change, name=f"resourcequotas:{source.name}")
+        for quota in informer.lister.list():
+            unsaid = (quota.at("spec.hard") or {}).keys() - (quota.at("status.used") or {}).keys()
+            if any(is_counted(resource, name) for name in unsaid):
+                controller.wake(quota.key)  # the kind is served from now on
 
     known.on_informer(follow)
     manager.add(controller)

@@ -10,9 +10,9 @@ from ctrlkit.fakes.tracker.core import Core
 from ctrlkit.fakes.tracker.kinds.storage.volumes import class_of
 from ctrlkit.fakes.tracker.kinds.strategy import Object
 from ctrlkit.fakes.tracker.kinds.tables import name_of, section
-from ctrlkit.fakes.tracker.plugins.amounts import Amounts, added, grown, of_pod, requests_of, shown
+from ctrlkit.fakes.tracker.plugins.amounts import added, grown, of_pod, requests_of, shown
 from ctrlkit.fakes.tracker.refusals import forbidden
-from ctrlkit.fakes.tracker.schema.quantities import quantity_value
+from ctrlkit.fakes.tracker.schema.quantities import quantity_value, whole
 from ctrlkit.fakes.tracker.store import Identity, Stored
 from ctrlkit.model import AnyResource
 
@@ -30,6 +30,8 @@ _REQUIRED = ("cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "re
 """What the containers of a pod must say where a quota limits it."""
 
 _OF_PODS = ("cpu", "memory", "ephemeral-storage")
+_BY_PODS = (*_REQUIRED, "pods", "ephemeral-storage", "limits.ephemeral-storage")
+"""What pods use, besides extended resources and huge pages."""
 
 
 def check(core: Core, attributes: Attributes, plain: Object | None) -> None:
@@ -39,23 +41,21 @@ def check(core: Core, attributes: Attributes, plain: Object | None) -> None:
     What the status of a quota says is hard counts, as the quota controller copies it from the spec. Errors: Forbidden.
     """
     served, old = attributes.served, attributes.old
-    if plain is None or attributes.of_object is None:
+    if plain is None or not _handles(attributes, plain):
         return
     namespace = plain["metadata"].get("namespace")
     quotas = list(core.store.collection(QUOTAS).within(namespace)) if namespace else []
-    usage = usage_of(served.resource)
-    if not quotas or (old is not None and served.resource.identity not in _UPDATED):
+    limiting = [quota for quota in quotas if _limits(quota, served.resource, plain)]
+    if not limiting:
         return
+    for quota in limiting:
+        _check_said(served.resource, plain, quota)
+    usage = usage_of(served.resource)
     uses = usage(plain)
     written: list[tuple[Stored, dict[str, str]]] = []
-    for quota in quotas:
+    for quota in limiting:
         status = section(quota.plain, "status")
-        hard = section(status, "hard")
-        limited = sorted(name for name in hard if name in uses or may_use(served.resource, name))
-        if not limited or not selects(quota.plain, served.resource, plain):
-            continue
-        used = section(status, "used")
-        _check_said(served.resource, plain, quota, limited, used)
+        hard, used = section(status, "hard"), section(status, "used")
         delta = uses
         if old is not None and selects(quota.plain, served.resource, old):
             delta = grown(uses, usage(old))
@@ -64,7 +64,7 @@ def check(core: Core, attributes: Attributes, plain: Object | None) -> None:
             continue
         now = added(used, asked)
         exceeded = [name for name in asked if quantity_value(now[name]) > quantity_value(hard[name])]
-        if exceeded:
+        if exceeded and attributes.subresource != "status":
             text = (
                 f"exceeded quota: {quota.key.name}, requested: {shown(asked, exceeded)}, used: "
                 f"{shown(used, exceeded)}, limited: {shown(hard, exceeded)}"
@@ -75,6 +75,31 @@ def check(core: Core, attributes: Attributes, plain: Object | None) -> None:
         _write(core, written)
 
 
+def _handles(attributes: Attributes, plain: Object) -> bool:
+    """Whether a write may use more: one that makes an object, or an update after which an object may use more."""
+    old = attributes.old
+    if old is None:
+        return attributes.of_object is not None
+    match attributes.operation, attributes.served.resource.plural, attributes.subresource:
+        case ("UPDATE", "services" | "persistentvolumeclaims", "") | ("UPDATE", "pods", "resize"):
+            return attributes.served.resource.group == ""
+        case "UPDATE", "pods", "":
+            return _is_terminating(old["spec"]) != _is_terminating(plain["spec"])
+        case "UPDATE", "persistentvolumeclaims", "status":
+            return _claim_uses(old) != _claim_uses(plain)
+    return False
+
+
+def _limits(quota: Stored, resource: AnyResource, plain: Object) -> bool:
+    """Whether a quota is about an object."""
+    return bool(_limited(quota, resource)) and selects(quota.plain, resource, plain)
+
+
+def _limited(quota: Stored, resource: AnyResource) -> list[str]:
+    """Return what a quota limits of what objects of a kind may use."""
+    return sorted(name for name in section(section(quota.plain, "status"), "hard") if is_counted(resource, name))
+
+
 def _write(core: Core, written: Iterable[tuple[Stored, dict[str, str]]]) -> None:
     strategy = core.registry.find("", "v1", "resourcequotas")
     for quota, used in written:
@@ -83,8 +108,9 @@ def _write(core: Core, written: Iterable[tuple[Stored, dict[str, str]]]) -> None
             core.write(strategy, quota.key, {**quota.plain, "status": status})
 
 
-def _check_said(resource: AnyResource, plain: Object, quota: Stored, limited: list[str], used: Amounts) -> None:
+def _check_said(resource: AnyResource, plain: Object, quota: Stored) -> None:
     """Refuse a pod that does not say what it needs, and a write under a quota whose use is not known yet."""
+    limited, used = _limited(quota, resource), section(section(quota.plain, "status"), "used")
     missing = _unsaid(plain, limited) if resource.identity == ("", "pods") else ""
     if missing:
         raise forbidden(resource, name_of(plain), f"failed quota: {quota.key.name}: must specify {missing}")
@@ -149,10 +175,22 @@ def _of_service(service: Object) -> dict[str, str]:
 
 
 def _of_claim(claim: Object) -> dict[str, str]:
-    size = section(section(claim["spec"], "resources"), "requests").get("storage")
-    name = class_of(claim)
+    size, name = _storage_of(claim), class_of(claim)
     found = {"persistentvolumeclaims": "1"} | ({"requests.storage": size} if size else {})
     return found | ({f"{name}{_BY_CLASS}{what}": amount for what, amount in found.items()} if name else {})
+
+
+def _storage_of(claim: Object) -> str | None:
+    """Return what a claim uses: what it asks for, or is given on its way to less, in whole bytes."""
+    asked = section(section(claim["spec"], "resources"), "requests").get("storage")
+    given = section(section(claim, "status"), "allocatedResources").get("storage")
+    if asked is not None and given is not None and quantity_value(given) > quantity_value(asked):
+        asked = given
+    return None if asked is None else whole(asked)
+
+
+def _claim_uses(claim: Object) -> tuple[str | None, set[str]]:
+    return section(section(claim, "status"), "allocatedResources").get("storage"), _attributes_classes(claim)
 
 
 def _of_pod(pod: Object) -> dict[str, str]:
@@ -175,8 +213,6 @@ _SPECIAL: Mapping[Identity, Callable[[Object], dict[str, str]]] = {
     ("", "pods"): _of_pod,
     ("", "services"): _of_service,
 }
-_UPDATED = (("", "services"), ("", "persistentvolumeclaims"))
-"""Kinds whose updates may use more."""
 
 
 def is_counted(resource: AnyResource, name: str) -> bool:
@@ -188,7 +224,7 @@ def may_use(resource: AnyResource, name: str) -> bool:
     """Whether objects of a kind may use a resource at all."""
     match resource.identity:
         case ("", "pods"):
-            return name in (*_REQUIRED, "pods", "ephemeral-storage") or name.startswith(("requests.", "limits."))
+            return name in _BY_PODS or name.startswith(("hugepages-", "requests."))
         case ("", "services"):
             return name in ("services", "services.loadbalancers", "services.nodeports")
         case ("", "persistentvolumeclaims"):
@@ -206,9 +242,12 @@ def selects(quota: Object, resource: AnyResource, plain: Object) -> bool:
     scopes += section(spec, "scopeSelector").get("matchExpressions") or ()
     if not scopes:
         return True
-    if resource.identity != ("", "pods"):
-        return False
-    return all(_in_scope(scope, plain["spec"]) for scope in scopes)
+    match resource.identity:
+        case ("", "pods"):
+            return all(_in_scope(scope, plain["spec"]) for scope in scopes)
+        case ("", "persistentvolumeclaims"):
+            return all(_is_of_attributes(scope, _attributes_classes(plain)) for scope in scopes)
+    return False
 
 
 def _in_scope(scope: Object, spec: Object) -> bool:
@@ -219,8 +258,29 @@ def _in_scope(scope: Object, spec: Object) -> bool:
     return test is not None and test(spec)
 
 
+def _is_of_attributes(scope: Object, names: set[str]) -> bool:
+    """Whether a claim with these attributes classes is in a scope: one that is wanted, or that it has, is enough."""
+    return scope.get("scopeName") == "VolumeAttributesClass" and any(_is_selected(scope, one) for one in names or {""})
+
+
+def _attributes_classes(claim: Object) -> set[str]:
+    status = section(claim, "status")
+    named = (
+        claim["spec"].get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        section(status, "modifyVolumeStatus").get("targetVolumeAttributesClassName"),
+    )
+    return {name for name in named if name}
+
+
+def _is_terminating(spec: Object) -> bool:
+    return spec.get("activeDeadlineSeconds") is not None
+
+
 def _asked(spec: Object) -> Iterator[Any]:
-    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
+    """Yield what decides the quality of service of a pod: what it asks for itself, or else its containers."""
+    every = (spec,) if spec.get("resources") else (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
+    for container in every:
         for kind in ("requests", "limits"):
             yield from (
                 name
@@ -252,8 +312,8 @@ def _crosses_namespaces(affinity: Object) -> bool:
 
 
 _SCOPES: Mapping[Any, Callable[[Object], bool]] = {
-    "Terminating": lambda spec: spec.get("activeDeadlineSeconds") is not None,
-    "NotTerminating": lambda spec: spec.get("activeDeadlineSeconds") is None,
+    "Terminating": _is_terminating,
+    "NotTerminating": lambda spec: not _is_terminating(spec),
     "BestEffort": lambda spec: not any(_asked(spec)),
     "NotBestEffort": lambda spec: any(_asked(spec)),
     "CrossNamespacePodAffinity": lambda spec: _crosses_namespaces(section(spec, "affinity")),

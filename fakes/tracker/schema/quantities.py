@@ -80,6 +80,17 @@ def rounded_up(text: str) -> str:
     return text if whole == value else _formatted(whole, text)
 
 
+def whole(text: str) -> str:
+    """
+    Return a quantity rounded up to whole units, as claims are counted.
+
+    >>> whole("1500m"), whole("1Gi")
+    ('2', '1Gi')
+    """
+    value = quantity_value(text)
+    return text if is_whole(value) else _formatted(value.to_integral_value(ROUND_UP), text)
+
+
 def added(one: str, other: str) -> str:
     """
     Return the sum of two quantities, in the form of the first unless that is nothing.

@@ -7,7 +7,7 @@ from typing import Any
 from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Loop
 from ctrlkit.model import MergePatch, Unstructured
-from ctrlkit.model.kinds import CONFIG_MAPS, PODS, RESOURCE_QUOTAS
+from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, PODS, RESOURCE_QUOTAS
 
 QUOTA: dict[str, Any] = {
     "apiVersion": "v1",
@@ -52,3 +52,21 @@ async def test_a_changed_quota_says_at_once_what_is_hard() -> None:
         status = world.tracker.get(RESOURCE_QUOTAS, "default/q")["status"]
         assert status["hard"]["pods"] == "7"
         assert status["used"]["secrets"] == "0"
+
+
+async def test_what_no_served_kind_uses_is_not_said_to_be_used() -> None:
+    """A name is counted from the moment in which a definition makes it that of a kind; Events never are."""
+    hard = {"count/widgets.example.com": "1", "count/events.events.k8s.io": "9", "example.com/x": "1", "pods": "2"}
+    quota = {**QUOTA, "spec": {"hard": hard}}
+    names = {"plural": "widgets", "singular": "widget", "kind": "Widget"}
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": schema}]
+    spec = {"group": "example.com", "scope": "Namespaced", "names": names, "versions": versions}
+    async with World(quota, cluster=CONTROL_PLANE) as world:
+        await world.settle()
+        assert used(world) == {"pods": "0"}
+        await world.client.create(
+            CUSTOM_RESOURCE_DEFINITIONS, {"metadata": {"name": "widgets.example.com"}, "spec": spec}
+        )
+        await world.settle()
+        assert used(world) == {"pods": "0", "count/widgets.example.com": "0"}
