@@ -10,7 +10,7 @@ in another namespace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,7 @@ from ctrlkit.controller import DONE, Controller, Mapper, Outcome, Request, Watch
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.garbage_plan import (
+    FOREGROUND,
     DeleteDependent,
     GarbageStep,
     ObjectRef,
@@ -28,14 +29,17 @@ from ctrlkit.fakes.cluster.loops.garbage_plan import (
     RemoveFinalizer,
     RemoveOwners,
     Tie,
+    Unblock,
     plan,
     state_of,
     ties_of,
 )
 from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, WatchedKinds, wake_on_change
 from ctrlkit.manager import Manager
-from ctrlkit.model import MergePatch, ObjectKey, OwnerReference, Record, to_plain
+from ctrlkit.model import MergePatch, ObjectKey, OwnerReference, Record, Unstructured
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS
+
+Plain = dict[str, Any]
 
 _BY_UID = "garbage-uid"
 _BY_OWNER = "garbage-owner"
@@ -68,7 +72,8 @@ class Garbage:
                     states[tie] = await self._state(tie)
                 if owner is not None and tie.reference.uid == uid and tie.leaves_namespace_for(owner):
                     self._tell(thing, tie)
-        parents = frozenset(thing.meta.uid for thing in dependents if any(self._find(_BY_OWNER, thing.meta.uid)))
+        theirs = {thing.meta.uid: list(self._find(_BY_OWNER, thing.meta.uid)) for thing in dependents}
+        parents = {uid: any(one.held_by(FOREGROUND) for one in some) for uid, some in theirs.items() if some}
         for step in plan(owner, dependents, states, parents=parents):
             await self._take(step)
         return DONE
@@ -137,12 +142,20 @@ class Garbage:
             case DeleteDependent(thing, propagation):
                 with suppress(NotFound, Conflict):  # gone, or another by now
                     await self.client.delete(thing.resource, meta.key, uid=meta.uid, propagation=propagation)
+            case Unblock(thing):
+                await self._write_owners(thing, lambda owner: owner | {"blockOwnerDeletion": False})
             case RemoveOwners(thing, owners):
-                left = [to_plain(owner) for owner in thing.owners if owner.uid not in owners]
-                await self._write(thing, {"ownerReferences": left or None})
+                await self._write_owners(thing, lambda owner: None if owner["uid"] in owners else owner)
             case RemoveFinalizer(thing, finalizer):
                 left = [name for name in meta.finalizers or () if name != finalizer]
                 await self._write(thing, {"finalizers": left or None})
+
+    async def _write_owners(self, thing: ObjectRef, change: Callable[[Plain], Plain | None]) -> None:
+        """Change or drop owner references; all else in them stays as it was written."""
+        with suppress(NotFound):
+            live = await self.client.get(thing.resource.of(Unstructured), thing.meta.key)
+            changed = [change(dict(owner)) for owner in live.at("metadata.ownerReferences") or ()]
+            await self._write(thing, {"ownerReferences": [owner for owner in changed if owner is not None] or None})
 
     async def _write(self, thing: ObjectRef, fields: dict[str, Any]) -> None:
         """Patch metadata of exactly the version that was read; Conflict if it is not the newest."""

@@ -10,7 +10,7 @@ if it is in no namespace and refers to one in a namespace.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -56,6 +56,13 @@ class DeleteDependent:
 
 
 @dataclass(frozen=True, slots=True)
+class Unblock:
+    """Let the owners of a dependent no longer wait for it: it waits for one of them itself."""
+
+    thing: ObjectRef
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveOwners:
     """Remove these owners, given by uid, from the owner references of a dependent."""
 
@@ -71,7 +78,7 @@ class RemoveFinalizer:
     finalizer: str
 
 
-GarbageStep = DeleteDependent | RemoveOwners | RemoveFinalizer
+GarbageStep = DeleteDependent | Unblock | RemoveOwners | RemoveFinalizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,34 +114,40 @@ def plan(
     dependents: Sequence[ObjectRef],
     states: Mapping[Tie, OwnerState],
     *,
-    parents: frozenset[str],
+    parents: Mapping[str, bool],
 ) -> list[GarbageStep]:
     """
     Plan the next steps for the dependents of an owner, and for the owner if it waits for them.
 
     `owner` is None if it is gone. `states` has every owner of every dependent. `parents` are the uids of dependents
-    that have dependents of their own and wait for them in a foreground deletion.
+    that have dependents of their own, and wait for them in a foreground deletion; with each whether one of those waits
+    in the same way: then they may wait for each other.
     """
     if owner is not None and owner.held_by(ORPHAN):
         if dependents:
             return [RemoveOwners(thing, frozenset({owner.meta.uid})) for thing in dependents]
         return [RemoveFinalizer(owner, ORPHAN)]
-    steps = [step for thing in dependents if (step := _judge(thing, states, parents)) is not None]
-    if owner is not None and owner.held_by(FOREGROUND) and not _blockers(owner.meta.uid, dependents):
+    steps = [step for thing in dependents for step in _judge(thing, states, parents)]
+    freed = [step.thing for step in steps if isinstance(step, Unblock)]
+    blocking = [thing for thing in dependents if thing not in freed]
+    if owner is not None and owner.held_by(FOREGROUND) and not _blockers(owner.meta.uid, blocking):
         steps.append(RemoveFinalizer(owner, FOREGROUND))
     return steps
 
 
-def _judge(thing: ObjectRef, states: Mapping[Tie, OwnerState], parents: frozenset[str]) -> GarbageStep | None:
+def _judge(thing: ObjectRef, states: Mapping[Tie, OwnerState], parents: Mapping[str, bool]) -> Iterator[GarbageStep]:
     """Delete a dependent with its last owner; before that, remove the owners that are gone."""
     mine = {tie: states[tie] for tie in ties_of(thing)}
     going = frozenset(tie.reference.uid for tie, state in mine.items() if state is not OwnerState.EXISTS)
     if thing.meta.deleting or not going or OwnerState.IMPOSSIBLE in mine.values():
-        return None
+        return
     if OwnerState.EXISTS in mine.values():
-        return RemoveOwners(thing, going)
-    waits = OwnerState.WAITING in mine.values()
-    return DeleteDependent(thing, Propagation.FOREGROUND if waits and thing.meta.uid in parents else _policy(thing))
+        yield RemoveOwners(thing, going)
+    elif OwnerState.WAITING in mine.values() and thing.meta.uid in parents:
+        may_wait = parents[thing.meta.uid] and any(owner.block_owner_deletion for owner in thing.owners)
+        yield Unblock(thing) if may_wait else DeleteDependent(thing, Propagation.FOREGROUND)
+    else:
+        yield DeleteDependent(thing, _policy(thing))
 
 
 def _policy(thing: ObjectRef) -> Propagation:

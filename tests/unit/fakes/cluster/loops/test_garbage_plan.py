@@ -17,6 +17,7 @@ from ctrlkit.fakes.cluster.loops.garbage_plan import (
     RemoveFinalizer,
     RemoveOwners,
     Tie,
+    Unblock,
     plan,
     state_of,
 )
@@ -45,32 +46,30 @@ def test_a_dependent_goes_with_its_last_owner() -> None:
     """In the background unless its own finalizers ask for something else."""
     gone = {tie("a"): OwnerState.GONE}
     child = thing("c", reference("a"))
-    assert plan(None, [child], gone, parents=frozenset({"c"})) == [DeleteDependent(child, Propagation.BACKGROUND)]
+    assert plan(None, [child], gone, parents={"c": False}) == [DeleteDependent(child, Propagation.BACKGROUND)]
     for finalizer, policy in ((ORPHAN, Propagation.ORPHAN), (FOREGROUND, Propagation.FOREGROUND)):
         child = thing("c", reference("a"), finalizers=(finalizer,))
-        assert plan(None, [child], gone, parents=frozenset()) == [DeleteDependent(child, policy)]
+        assert plan(None, [child], gone, parents={}) == [DeleteDependent(child, policy)]
 
 
 def test_a_dependent_with_another_owner_stays() -> None:
     """It only loses the reference to the one that is gone."""
     child = thing("c", reference("a"), reference("b"))
     states = {tie("a"): OwnerState.GONE, tie("b"): OwnerState.EXISTS}
-    assert plan(None, [child], states, parents=frozenset()) == [RemoveOwners(child, frozenset({"a"}))]
+    assert plan(None, [child], states, parents={}) == [RemoveOwners(child, frozenset({"a"}))]
 
 
 def test_an_owner_that_is_there_costs_its_dependents_nothing() -> None:
     """Nor does one that waits for somebody else's finalizer."""
     for owner in (thing("a"), thing("a", deleted=NOW, finalizers=("example.com/hold",))):
-        assert plan(owner, [thing("c", reference("a"))], {tie("a"): state_of(owner)}, parents=frozenset()) == []
+        assert plan(owner, [thing("c", reference("a"))], {tie("a"): state_of(owner)}, parents={}) == []
 
 
 def test_orphaning_releases_the_dependents_and_then_the_owner() -> None:
     """The finalizer goes when no dependent is left."""
     owner, child = thing("a", deleted=NOW, finalizers=(ORPHAN,)), thing("c", reference("a"))
-    assert plan(owner, [child], {tie("a"): OwnerState.EXISTS}, parents=frozenset()) == [
-        RemoveOwners(child, frozenset({"a"}))
-    ]
-    assert plan(owner, [], {}, parents=frozenset()) == [RemoveFinalizer(owner, ORPHAN)]
+    assert plan(owner, [child], {tie("a"): OwnerState.EXISTS}, parents={}) == [RemoveOwners(child, frozenset({"a"}))]
+    assert plan(owner, [], {}, parents={}) == [RemoveFinalizer(owner, ORPHAN)]
 
 
 @pytest.mark.parametrize("blocks", [True, False])
@@ -79,11 +78,27 @@ def test_a_foreground_deletion_waits_for_the_dependents_that_block_it(*, blocks:
     owner = thing("a", deleted=NOW, finalizers=(FOREGROUND,))
     child = thing("c", reference("a", blocks=blocks))
     states = {tie("a", blocks=blocks): state_of(owner)}
-    for parents, policy in ((frozenset({"c"}), Propagation.FOREGROUND), (frozenset[str](), Propagation.BACKGROUND)):
+    cases: list[tuple[dict[str, bool], Propagation]] = [
+        ({"c": False}, Propagation.FOREGROUND),
+        ({}, Propagation.BACKGROUND),
+    ]
+    for parents, policy in cases:
         steps = plan(owner, [child], states, parents=parents)
         assert steps == [DeleteDependent(child, policy), *([] if blocks else [RemoveFinalizer(owner, FOREGROUND)])]
     held = thing("c", reference("a", blocks=blocks), deleted=NOW, finalizers=("example.com/hold",))
-    assert plan(owner, [held], states, parents=frozenset()) == ([] if blocks else [RemoveFinalizer(owner, FOREGROUND)])
+    assert plan(owner, [held], states, parents={}) == ([] if blocks else [RemoveFinalizer(owner, FOREGROUND)])
+
+
+def test_a_dependent_that_its_owner_waits_for_does_not_block_where_it_waits_for_the_owner_itself() -> None:
+    owner = thing("a", reference("c"), deleted=NOW, finalizers=(FOREGROUND,))
+    child = thing("c", reference("a"))
+    states = {tie("a"): state_of(owner)}
+    assert plan(owner, [child], states, parents={"c": True}) == [Unblock(child), RemoveFinalizer(owner, FOREGROUND)]
+    other = thing("d", reference("a"))
+    assert plan(owner, [child, other], states, parents={"c": True}) == [
+        Unblock(child),
+        DeleteDependent(other, Propagation.BACKGROUND),
+    ]
 
 
 POSSIBLE = [state for state in OwnerState if state is not OwnerState.IMPOSSIBLE]
@@ -97,7 +112,7 @@ def test_for_any_owners_a_dependent_is_deleted_only_if_none_of_them_is_there(
     """And keeps exactly those that are."""
     states[tie("a")] = OwnerState.GONE
     child = thing("c", *(one.reference for one in states))
-    (step,) = plan(None, [child], states, parents=frozenset())
+    (step,) = plan(None, [child], states, parents={})
     there = {owner.reference.uid for owner, fate in states.items() if fate is OwnerState.EXISTS}
     match step:
         case DeleteDependent():
@@ -121,7 +136,7 @@ def test_a_uid_alone_names_no_owner() -> None:
 def test_a_dependent_that_is_tied_to_an_owner_elsewhere_goes_while_that_one_stays() -> None:
     """Nobody waits for the end of an owner that is none."""
     child = thing("c", reference("a"))
-    assert plan(thing("a"), [child], {tie("a"): OwnerState.GONE}, parents=frozenset()) == [
+    assert plan(thing("a"), [child], {tie("a"): OwnerState.GONE}, parents={}) == [
         DeleteDependent(child, Propagation.BACKGROUND)
     ]
 
@@ -130,4 +145,4 @@ def test_an_object_with_an_owner_that_it_cannot_have_is_left_alone() -> None:
     """Even when its other owners have gone."""
     child = thing("c", reference("a"), reference("b"))
     states = {tie("a"): OwnerState.IMPOSSIBLE, tie("b"): OwnerState.GONE}
-    assert plan(None, [child], states, parents=frozenset()) == []
+    assert plan(None, [child], states, parents={}) == []
