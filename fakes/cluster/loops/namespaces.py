@@ -42,8 +42,8 @@ class Namespaces:
         others = (kind.metadata_only() for kind in (*namespaced(self.kinds.resources), EVENTS) if kind != PODS)
         # While there are pods, all else is left to them, and the conditions do not count it.
         remains = Remains() if has_pods else await self._empty(request.key.name, others)
+        namespace = await self._tell(namespace, remains)
         if has_pods or remains.kinds:
-            await self._tell(namespace, remains)
             return RequeueAfter(_LOOK_AGAIN_S)  # each end of an object brings us here earlier
         namespace["spec"] = namespace["spec"] | {"finalizers": [name for name in finalizers if name != FINALIZER]}
         with suppress(NotFound):
@@ -56,13 +56,15 @@ class Namespaces:
         namespace = self.namespaces.find_record(key) if record.key.namespace else None
         return [key] if namespace is not None and namespace.meta.deleting else []
 
-    async def _tell(self, namespace: Unstructured, remains: Remains) -> None:
-        """Write into the status what is left."""
+    async def _tell(self, namespace: Unstructured, remains: Remains) -> Unstructured:
+        """Write into the status what is left; return the namespace as it is then."""
         status = namespace.get("status") or {}
         now = conditions(status.get("conditions") or (), remains, clock.now())
         if now != status.get("conditions"):
             with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
-                await self.client.update_status(NAMESPACES, {**namespace, "status": {**status, "conditions": now}})
+                told = {**namespace, "status": {**status, "conditions": now}}
+                return await self.client.update_status(NAMESPACES, told)
+        return namespace
 
     async def _empty(self, name: str, kinds: Iterable[Resource[Any]]) -> Remains:
         """Delete all objects of some kinds in a namespace; returns what is left."""

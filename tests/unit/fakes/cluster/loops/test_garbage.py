@@ -382,3 +382,49 @@ async def test_an_object_whose_owner_stays_is_not_looked_at() -> None:
         await world.settle()
         assert "garbage" in world.trace.text()
         assert "child" not in await names(world)
+
+
+async def test_objects_that_own_each_other_go_in_a_foreground_deletion() -> None:
+    """Each would wait for the other; so the one that is found first no longer blocks its owner."""
+    async with cluster() as world:
+        second = await make(world, "second", await make(world, "first"))
+        reference = to_plain(CONFIG_MAPS.owner_reference(second.metadata))
+        await world.client.patch(
+            CONFIG_MAPS, "default/first", MergePatch({"metadata": {"ownerReferences": [reference]}})
+        )
+        await world.client.delete(CONFIG_MAPS, "default/first", propagation=Propagation.FOREGROUND)
+        await world.settle()
+        assert await names(world) == []
+
+
+async def test_a_namespace_says_that_nothing_is_left_where_others_hold_it() -> None:
+    """Its conditions are written before its own finalizer goes."""
+    async with cluster() as world:
+        await world.client.create(NAMESPACES, {"metadata": {"name": "shop", "finalizers": ["example.com/hold"]}})
+        await world.client.delete(NAMESPACES, "shop")
+        await world.settle()
+        shop = await world.client.get(NAMESPACES, "shop")
+        assert shop.at("spec.finalizers") is None
+        assert {one["type"]: one["status"] for one in shop["status"]["conditions"]} == {
+            "NamespaceDeletionDiscoveryFailure": "False",
+            "NamespaceDeletionGroupVersionParsingFailure": "False",
+            "NamespaceDeletionContentFailure": "False",
+            "NamespaceContentRemaining": "False",
+            "NamespaceFinalizersRemaining": "False",
+        }
+
+
+async def test_what_is_left_of_owner_references_stays_as_it_was_written() -> None:
+    """A `blockOwnerDeletion` that says no is not the same as none."""
+    async with cluster() as world:
+        first, second = await make(world, "first"), await make(world, "second")
+        owners: list[dict[str, Any]] = [
+            {"apiVersion": "v1", "kind": "ConfigMap", "name": one.key.name, "uid": one.metadata.uid}
+            for one in (first, second)
+        ]
+        owners[1] |= {"blockOwnerDeletion": False}
+        metadata = {"name": "child", "namespace": "default", "ownerReferences": owners}
+        await world.client.create(CONFIG_MAPS, {"metadata": metadata})
+        await world.client.delete(CONFIG_MAPS, "default/first")
+        await world.settle()
+        assert (await world.client.get(CONFIG_MAPS, "default/child"))["metadata"]["ownerReferences"] == owners[1:]
