@@ -6,12 +6,14 @@ looks into the book (E9, E10): each REFRESH_S what a series has gained is writte
 added to for so long are written a last time and leave the book, and so do single Events of that age. What comes after
 that begins a new Event.
 
-What says the same has the same regarding, related, type, action and reason; the message of the first one stays.
+What says the same has the same regarding, at the same version, related, type, action and reason; the message of the
+first one stays.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -40,7 +42,7 @@ class SeriesBook:
     """
 
     def __init__(self) -> None:
-        self._entries: BoundedDict[Occurrence, Entry] = BoundedDict(limit=REMEMBERED_MAX)
+        self._entries: BoundedDict[Hashable, Entry] = BoundedDict(limit=REMEMBERED_MAX)
         self._finish_at = math.inf
         self._refresh_at = math.inf
 
@@ -100,5 +102,6 @@ def _is_untold(entry: Entry) -> bool:
     return entry.told < entry.count and not entry.waits
 
 
-def _key(occurrence: Occurrence) -> Occurrence:
-    return replace(occurrence, message="")
+def _key(occurrence: Occurrence) -> Hashable:
+    """Return what is the same for all of a series: a reference to an object has its version there, as in client-go."""
+    return occurrence.version, replace(occurrence, message="")

@@ -48,7 +48,8 @@ def test_the_first_is_written_and_the_second_and_then_no_more() -> None:
 @pytest.mark.parametrize(
     ("other", "same"),
     [
-        (replace(FAILED, message="refused", version="8"), True),
+        (replace(FAILED, message="refused"), True),
+        (replace(FAILED, version="8"), False),
         (replace(FAILED, type=EventType.NORMAL), False),
         (replace(FAILED, action="Push"), False),
         (replace(FAILED, reason="Refused"), False),
@@ -57,7 +58,7 @@ def test_the_first_is_written_and_the_second_and_then_no_more() -> None:
     ],
 )
 def test_what_says_the_same(other: Occurrence, same: bool) -> None:
-    """E9: type, action, reason, regarding and related, and not the note: the first one's stays."""
+    """E9: type, action, reason, related and regarding with its version, and not the note: the first one's stays."""
     book = SeriesBook()
     entry = record(book).entry
     assert (record(book, other).entry is entry) is same
