@@ -66,6 +66,14 @@ class Attributes:
         return self.served.resource.identity if is_object else None
 
     @property
+    def of_plugins(self) -> Identity | None:
+        """By what plug-ins of a kind are found: as `of_object`, and for a pod's binding its subresource."""
+        if self.action.subresource == "binding":
+            group, plural = self.served.resource.identity
+            return group, f"{plural}/binding"
+        return self.of_object
+
+    @property
     def subresource(self) -> str:
         """The subresource that the request names, "" for the object itself."""
         return self.action.subresource
@@ -156,7 +164,10 @@ MUTATING: Final = Chain(
     ),
     Plugin("RuntimeClass", {_PODS: "pods:set_overhead"}),
     Plugin("DefaultIngressClass", {("networking.k8s.io", "ingresses"): "ingresses:choose_class"}),
-    Plugin("PodTopologyLabels", {_PODS: "pods:copy_topology"}),
+    Plugin(
+        "PodTopologyLabels",
+        {_PODS: "pods:copy_topology", ("", "pods/binding"): "pods:copy_topology_to_binding"},
+    ),
     Plugin("MutatingAdmissionPolicy", of_all="mutating_policies:mutate", needs=_policies("mutating")),
     Plugin("MutatingAdmissionWebhook", of_all="webhooks:mutate", needs=_webhooks("mutating")),
 )
@@ -230,7 +241,7 @@ def mutate(core: Core, attributes: Attributes, plain: Any) -> Any:
 
 
 def _mutate_once(core: Core, attributes: Attributes, plain: Any) -> Any:
-    for plugin, perform in MUTATING.steps(core, attributes.of_object):
+    for plugin, perform in MUTATING.steps(core, attributes.of_plugins):
         if plugin.of_all:
             plain = perform(core, attributes, plain)
         else:

@@ -42,10 +42,9 @@ from ctrlkit.fakes.cluster.loops.volume_binder import VolumeBinder
 from ctrlkit.fakes.cluster.node.fleet import Fleet
 from ctrlkit.fakes.tracker.plugins.nodes import NEW_TAINT
 from ctrlkit.manager import Manager
-from ctrlkit.model import ObjectKey, Record, Resource, StrategicMergePatch, Unstructured, custom_resource
+from ctrlkit.model import ObjectKey, Record, Resource, StrategicMergePatch, Unstructured
 from ctrlkit.model.kinds import NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS
 
-BINDINGS: Resource[Unstructured] = custom_resource(group="", kind="Binding", plural="bindings")
 SCHEDULER = "default-scheduler"
 _PROGRAM = "kube-scheduler"
 
@@ -291,7 +290,7 @@ class Scheduler:
         metadata = {"name": pod.key.name, "namespace": pod.key.namespace, "uid": pod.uid}
         target = {"apiVersion": "v1", "kind": "Node", "name": node}
         try:
-            await self.client.create(BINDINGS, {"metadata": metadata, "target": target})
+            await self.client.subresource(PODS, pod.key, "binding").create({"metadata": metadata, "target": target})
         except (Conflict, NotFound):  # bound already, or gone: the cache shows it, or is about to
             self._forget(pod.uid)
             self._look_again(pod)
@@ -329,7 +328,9 @@ class Scheduler:
         return informer.lister
 
     async def _give_way(self, pod: PodFacts, found: GiveWay) -> None:
-        """Delete the pods that give way, and tell them why."""
+        """Delete the pods that give way, and tell them why; where all of them end already, nothing is to be done."""
+        if all(victim.is_ending for victim in found.victims):
+            return
         for other in list(self.state.nominated_for(found.node)):
             if other.priority < pod.priority and other.uid != pod.uid:
                 self.state.nominate(other, "")

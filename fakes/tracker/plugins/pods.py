@@ -165,10 +165,20 @@ def _values(amounts: Mapping[str, str]) -> dict[str, Any]:
 
 def copy_topology(core: Core, pod: Plain, old: Object | None) -> None:
     """Copy the labels of zone and region from the node of a pod that is created on one."""
-    if old is not None or "nodeName" not in pod["spec"]:
-        return
-    node = _find(core, kinds.NODES.identity, pod["spec"]["nodeName"])
+    if old is None and "nodeName" in pod["spec"]:
+        _copy_topology(core, pod, pod["spec"]["nodeName"])
+
+
+def copy_topology_to_binding(core: Core, binding: Plain, _old: object) -> None:
+    """Copy the labels of zone and region from the node that a pod is bound to; the pod gets those of its binding."""
+    target = binding["target"]
+    if target.get("kind") == "Node":
+        _copy_topology(core, binding, target.get("name") or "")
+
+
+def _copy_topology(core: Core, plain: Plain, node_name: str) -> None:
+    node = _find(core, kinds.NODES.identity, node_name)
     labels = (node or {"metadata": {}})["metadata"].get("labels") or {}
     copied = {name: labels[name] for name in _TOPOLOGY if name in labels}
     if copied:
-        pod["metadata"]["labels"] = {**(pod["metadata"].get("labels") or {}), **copied}
+        plain["metadata"]["labels"] = {**(plain["metadata"].get("labels") or {}), **copied}

@@ -15,7 +15,6 @@ from ctrlkit.fakes import World
 from ctrlkit.fakes.cluster import ALL, Loop
 from ctrlkit.fakes.cluster.loops.daemonset_plan import target_of
 from ctrlkit.fakes.cluster.loops.pods import is_active
-from ctrlkit.fakes.cluster.loops.scheduler import BINDINGS
 from ctrlkit.fakes.cluster.node.declarations import NODE
 from ctrlkit.model import MergePatch, Unstructured
 from ctrlkit.model.kinds import CONTROLLER_REVISIONS, DAEMONSETS, EVENTS, NODES, PODS, RESOURCE_QUOTAS
@@ -75,7 +74,7 @@ async def bind(world: World, pod: Unstructured) -> None:
     if not pod.at("spec.nodeName"):
         target = {"apiVersion": "v1", "kind": "Node", "name": target_of(pod["spec"])}
         metadata = {"name": pod.key.name, "namespace": pod.key.namespace}
-        await world.client.create(BINDINGS, {"metadata": metadata, "target": target})
+        await world.client.subresource(PODS, pod.key, "binding").create({"metadata": metadata, "target": target})
 
 
 async def come_to_rest(world: World) -> None:

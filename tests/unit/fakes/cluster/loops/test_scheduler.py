@@ -6,10 +6,10 @@ from typing import Any
 
 from ctrlkit.controller import Controller
 from ctrlkit.errors import ApiError, NotFound
-from ctrlkit.fakes.cluster.loops.scheduler import BINDINGS, add_scheduler
+from ctrlkit.fakes.cluster.loops.scheduler import add_scheduler
 from ctrlkit.fakes.world.world import World
 from ctrlkit.manager import Manager
-from ctrlkit.model import Action, MergePatch, Options
+from ctrlkit.model import Action, MergePatch, Options, custom_resource
 from ctrlkit.model.kinds import (
     EVENTS,
     NODES,
@@ -20,6 +20,7 @@ from ctrlkit.model.kinds import (
     STORAGE_CLASSES,
 )
 
+BINDINGS = custom_resource(group="", kind="Binding", plural="bindings")
 LATE: dict[str, Any] = {
     "metadata": {"name": "late"},
     "provisioner": "example.com/x",
@@ -96,7 +97,7 @@ async def test_a_pod_that_is_gone_before_it_is_bound_harms_no_other() -> None:
 
     async with World() as world:
         world.seed(a_node("a"))
-        world.clientset.prepend_reactor("create", BINDINGS, bind)
+        world.clientset.prepend_reactor("create", "pods/binding", bind)
         world.manage(scheduler)
         await world.client.create(PODS, a_pod("early"))
         await world.settle()
@@ -279,7 +280,7 @@ async def test_a_pod_that_somebody_else_has_bound_counts_where_it_is() -> None:
     async with World() as world:
         for name in ("n1", "n2"):
             world.seed(a_node(name))
-        world.clientset.prepend_reactor("create", BINDINGS, bind_elsewhere)
+        world.clientset.prepend_reactor("create", "pods/binding", bind_elsewhere)
         world.manage(scheduler)
         for name in ("a", "b", "c"):
             world.tracker.create(PODS, a_pod(name, cpu="1"))
@@ -297,7 +298,7 @@ async def test_a_failed_call_is_made_again_and_no_pod_is_lost() -> None:
             raise ApiError("no", code=500, reason="InternalError")
 
     async with World() as world:
-        world.clientset.prepend_reactor("create", BINDINGS, refuse)
+        world.clientset.prepend_reactor("create", "pods/binding", refuse)
         world.seed(a_node("n"))
         world.manage(scheduler)
         world.tracker.create(PODS, a_pod("a", cpu="1"))
@@ -332,3 +333,48 @@ async def test_a_more_important_pod_makes_others_give_way() -> None:
         await world.settle()
         assert places(world) == {"low": "n", "high": "n", "late": ""}
         assert world.tracker.get(PODS, "default/high").at("status.nominatedNodeName") is None
+
+
+async def test_a_bound_pod_has_the_labels_of_its_nodes_zone_and_region() -> None:
+    """As the scheduler binds it through the pod's own subresource, where admission adds them."""
+    zone, region = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
+    async with World() as world:
+        world.manage(scheduler)
+        world.seed(a_node("n", labels={zone: "a", region: "r", "other": "x"}))
+        world.tracker.create(PODS, a_pod("web", labels={"app": "web", zone: "mine"}))
+        await world.settle()
+        labels = world.tracker.get(PODS, "default/web").at("metadata.labels")
+        assert labels == {"app": "web", zone: "a", region: "r"}
+
+
+async def test_each_reason_why_a_pod_waits_is_told() -> None:
+    """Once the pod has changed, as it does when its condition does, a failure is another Event."""
+    async with World() as world:
+        world.manage(scheduler)
+        world.tracker.create(PODS, a_pod("web", cpu="2"))
+        await world.settle()
+        world.seed(a_node("n"))
+        await world.settle()
+        assert sorted(events(world, "FailedScheduling")) == [
+            f"0/1 nodes are available: 1 Insufficient cpu. {NO_HELP}",
+            "no nodes available to schedule pods",
+        ]
+
+
+async def test_a_pod_for_which_nobody_has_to_go_any_more_lets_others_keep_their_nomination() -> None:
+    """Its victim ends already, for a less important pod: nothing is to be done, and that pod goes on to wait."""
+    async with World() as world:
+        world.manage(scheduler)
+        world.seed(a_node("n", cpu="2"))
+        for name, value in (("some", 1), ("much", 10)):
+            world.tracker.create(PRIORITY_CLASSES, {"metadata": {"name": name}, "value": value})
+        for name in ("low", "lower"):
+            world.tracker.create(PODS, a_pod(name, cpu="1"))
+        await world.settle()
+        world.tracker.create(PODS, a_pod("high", cpu="1", priorityClassName="some"))
+        await world.settle()
+        world.tracker.create(PODS, a_pod("higher", cpu="1", priorityClassName="much"))
+        await world.settle()
+        nominated = {pod.key.name: pod.at("status.nominatedNodeName") for pod in world.tracker.list(PODS)}
+        assert nominated == {"low": None, "lower": None, "high": "n", "higher": "n"}
+        assert len(events(world, "Preempted")) == 1

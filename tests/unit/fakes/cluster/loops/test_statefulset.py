@@ -40,7 +40,8 @@ async def pods_of(world: World) -> dict[str, Unstructured]:
 
 
 def created(world: World) -> list[str]:
-    return [write.key for write in world.clientset.writes if (write.verb, write.resource) == ("create", PODS)]
+    writes = world.clientset.writes
+    return [write.key for write in writes if write == Write("create", PODS, write.key)]
 
 
 async def test_pods_come_in_order_under_stable_names() -> None:
