@@ -225,6 +225,22 @@ async def test_a_taint_drives_away_the_pods_that_do_not_tolerate_it() -> None:
         assert where(world) == {"n1": ["always"]}
 
 
+async def test_a_taint_that_a_pod_does_not_tolerate_ends_the_wait_for_another_one() -> None:
+    """What was planned is told to be cancelled, and the pod goes at once; a shorter toleration shortens no wait."""
+    keys = {key: {"key": key, "operator": "Exists", "effect": "NoExecute"} for key in ("x", "y")}
+    tolerations = [{**keys["x"], "tolerationSeconds": 60}, {**keys["y"], "tolerationSeconds": 0}]
+    pods = [a_pod("waits", "n1", tolerations=tolerations), a_pod("goes", "n1", tolerations=tolerations[:1])]
+    async with World(*pods, cluster=ALL, nodes=2) as world:
+        await world.settle()
+        taints = [{"key": key, "effect": "NoExecute"} for key in "xy"]
+        for some in (taints[:1], taints):
+            world.tracker.patch(NODES, "n1", MergePatch({"spec": {"taints": some}}))
+            await world.settle()
+        assert where(world) == {"n1": ["waits"]}
+        told = [one["message"] for one in world.tracker.list(EVENTS) if one["reason"] == "TaintManagerEviction"]
+        assert sorted(told) == ["Cancelling deletion of Pod demo/goes", "Marking for deletion Pod demo/goes"]
+
+
 @pytest.mark.parametrize(
     ("kind", "status", "taint"),
     [

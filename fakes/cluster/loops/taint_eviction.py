@@ -49,6 +49,11 @@ def stay_s(taints: Iterable[Object], tolerations: Sequence[Object]) -> float | N
     return max(float(min(limits)), 0.0) if limits else None
 
 
+def tolerates_all(taints: Iterable[Object], tolerations: Sequence[Object]) -> bool:
+    """Whether a pod tolerates each of these taints, for however long."""
+    return all(any(True for _ in tolerations_of(taint, tolerations)) for taint in taints)
+
+
 @dataclass(frozen=True, slots=True)
 class _Deletion:
     uid: str
@@ -78,7 +83,10 @@ class TaintEviction:
         if left_s is None:
             self._cancel(request.key)
             return DONE
-        if planned is None or not left_s:
+        if not tolerates_all(taints, pod.at("spec.tolerations") or ()):
+            self._cancel(request.key)
+            planned = None
+        if planned is None:
             planned = self._due[request.key] = _Deletion(pod.metadata.uid, now + left_s)
         if now < planned.due_at:
             return RequeueAfter(planned.due_at - now)
