@@ -30,7 +30,7 @@ class Aggregation:
             return DONE
         rules = self._gathered(role)
         if rules != (role.get("rules") or []):
-            fields = {"rules": rules}
+            fields = {"rules": rules} if rules else {}  # what its author wrote stays while none matches
             await self.client.apply(CLUSTER_ROLES, request.key, fields, on_conflict=OnConflict.FORCE)
         return DONE
 
