@@ -344,4 +344,4 @@ def internal_error(text: str) -> ApiError:
 
 def plain_failure(text: str) -> ApiError:
     """A failure without a reason, as the server answers to some bad input."""
-    return ApiError(text, code=500, reason="")
+    return InternalError(text, reason="")

@@ -44,6 +44,7 @@ def evict(core: Core, served: Strategy, action: Action) -> None:
         raise invalid(_EVICTION.served.resource, action.name, Cause.invalid(path, "true", text))
     causes = list(delete_causes(given))
     if causes:
+        core.get(served, action.key)
         raise invalid_options("DeleteOptions", *causes)
     options = Options(**read_delete_options(given))
     options = dataclasses.replace(options, dry_run=options.dry_run or action.options.dry_run)

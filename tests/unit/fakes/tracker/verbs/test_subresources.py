@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-from ctrlkit.errors import BadRequest, Conflict, Invalid, MethodNotAllowed, NotFound, UnsupportedMediaType
+from ctrlkit.errors import (
+    BadRequest,
+    Conflict,
+    InternalError,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    UnsupportedMediaType,
+)
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.world.world import World
 from ctrlkit.model import (
     Action,
     MergePatch,
@@ -18,7 +27,7 @@ from ctrlkit.model import (
     Verb,
     custom_resource,
 )
-from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, PODS, STATEFULSETS
+from ctrlkit.model.kinds import CONFIG_MAPS, CUSTOM_RESOURCE_DEFINITIONS, POD_DISRUPTION_BUDGETS, PODS, STATEFULSETS
 from tests.support.objects import a_pod, a_workload
 
 MESHES: Resource[Unstructured] = custom_resource(group="nets.example.com", kind="Mesh", plural="meshes")
@@ -274,3 +283,26 @@ async def test_two_versions_of_a_kind_show_the_same_object() -> None:
     assert seen["apiVersion"] == "nets.example.com/v2"
     tracker.update(newer, seen | {"spec": {"nodes": 4}})
     assert tracker.get(MESHES, "default/one").at("spec.nodes") == 4
+
+
+async def test_a_failure_without_a_reason_is_an_internal_error_as_over_http() -> None:
+    """A Status of code 500 has its class by the code: here the eviction of a pod with two budgets."""
+    labels = {"app": "web"}
+    container = {"name": "c", "image": "web:1"}
+    pod = {"metadata": {"name": "a", "namespace": "default", "labels": labels}, "spec": {"containers": [container]}}
+    async with World() as world:
+        made = await world.client.create(PODS, pod)
+        await world.client.patch(PODS, made.key, MergePatch({"status": {"phase": "Running"}}), subresource="status")
+        for name in "bc":
+            metadata = {"name": name, "namespace": "default"}
+            spec = {"minAvailable": 1, "selector": {"matchLabels": labels}}
+            await world.client.create(POD_DISRUPTION_BUDGETS, {"metadata": metadata, "spec": spec})
+        with pytest.raises(InternalError, match="more than one PodDisruptionBudget"):
+            await world.client.evict(made.key)
+
+
+async def test_an_eviction_looks_for_its_pod_before_it_reads_how_to_delete_it() -> None:
+    body = {"metadata": {"name": "a"}, "deleteOptions": {"propagationPolicy": "Sideways"}}
+    async with World() as world:
+        with pytest.raises(NotFound):
+            await world.client.subresource(PODS, "default/a", "eviction").create(body)
