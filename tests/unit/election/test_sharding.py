@@ -325,8 +325,7 @@ def test_without_the_right_to_delete_nothing_else_is_worse() -> None:
     scene(play)
 
 
-@pytest.mark.parametrize("error", [Forbidden("no"), Conflict("changed")])
-@pytest.mark.long
+@pytest.mark.parametrize("error", [pytest.param(Forbidden("no"), marks=pytest.mark.long), Conflict("changed")])
 def test_whatever_is_answered_to_the_removal_of_a_lease_one_replica_tries_it_once(error: ApiError) -> None:
     """Another was faster, it has come back, or it may not be done: the others do not even try, and all go on."""
 
