@@ -25,6 +25,7 @@ from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.callers import User
 from ctrlkit.fakes.tracker.rights import Attributes
 from ctrlkit.fakes.tracker.schema.depth import decode, encode
+from ctrlkit.fakes.tracker.tracker import with_body
 from ctrlkit.model import Action, AnyResource, Lines, Resource, Verb, to_plain
 from ctrlkit.model.streams import Connection
 
@@ -286,25 +287,12 @@ def _place(resource: AnyResource) -> tuple[str, str, str, str]:
 
 def wire_copy(action: Action) -> Action:
     """Copy an action, its body converted to plain JSON data as on the wire."""
-    return action if action.body is None else _with_body(action, decode(encode(action.body)))
+    return action if action.body is None else with_body(action, decode(encode(action.body)))
 
 
 def _sent(action: Action) -> Action:
     """Copy an action, its body as the bytes that travel: most of what is recorded is never looked at."""
-    return action if action.body is None else _with_body(action, msgspec.Raw(encode(action.body)))
-
-
-def _with_body(action: Action, body: object) -> Action:
-    return Action(
-        verb=action.verb,
-        resource=action.resource,
-        namespace=action.namespace,
-        name=action.name,
-        subresource=action.subresource,
-        body=body,
-        patch_type=action.patch_type,
-        options=action.options,
-    )
+    return action if action.body is None else with_body(action, msgspec.Raw(encode(action.body)))
 
 
 def _encode(action: Action, answer: object) -> bytes:

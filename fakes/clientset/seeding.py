@@ -19,14 +19,12 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, Final
 
-import msgspec
-
 from ctrlkit.errors import AlreadyExists, ApiError, ConfigError
 from ctrlkit.fakes.manifests import Manifest, items_of
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.kinds.strategy import Strategy
-from ctrlkit.fakes.tracker.schema.depth import decode, deeply, may_have_null
-from ctrlkit.model import Action, MergePatch, Options, Unstructured, Verb, to_plain
+from ctrlkit.fakes.tracker.schema.depth import decode, deeply, plain_copy
+from ctrlkit.model import Action, MergePatch, Options, Unstructured, Verb
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, NODES
 
 _LIKE_IT: Final = 0.75
@@ -72,16 +70,7 @@ def newest_moment(items: Iterable[Manifest]) -> datetime | None:
 def items_in(objects: Iterable[Mapping[str, Any] | Manifest]) -> list[Manifest]:
     """Return copies of objects, of lists item by item."""
     given = [one if isinstance(one, Manifest) else Manifest(one) for one in objects]
-    return deeply(lambda: [item for body, where in given for item in items_of(_plain(body), where)])
-
-
-def _plain(body: Mapping[str, Any]) -> Any:
-    """`to_plain` of a body: by way of JSON where that comes to the same, as definitions are large."""
-    try:
-        text = msgspec.json.encode(body)
-    except (TypeError, ValueError, OverflowError):
-        return to_plain(body)
-    return to_plain(body) if may_have_null(text) else msgspec.json.decode(text)
+    return deeply(lambda: [item for body, where in given for item in items_of(plain_copy(body), where)])
 
 
 def _place(manifest: Manifest) -> tuple[int, float]:
@@ -160,7 +149,7 @@ def _create(tracker: Tracker, served: Strategy, body: Mapping[str, Any]) -> None
         raise ValueError("objects of this kind are answers, and stored nowhere; ask for one with world.client.create")
     namespace = _text(_metadata(body), "namespace") if resource.namespaced else ""
     action = Action(verb=Verb.CREATE, resource=resource, namespace=namespace, body=body, options=_STRICT)
-    answer = tracker.call(action)
+    answer = tracker.call_own(action)
     has_status = served.has_status and body.get("status")
     if not has_status and resource.identity != NODES.identity:
         return

@@ -21,7 +21,7 @@ from ctrlkit.fakes.tracker.refusals import bad_request
 from ctrlkit.fakes.tracker.rights.attributes import Attributes, about, of_action
 from ctrlkit.fakes.tracker.rights.authorizer import allowed, check, refusal
 from ctrlkit.fakes.tracker.runtime import PodRuntime
-from ctrlkit.fakes.tracker.schema.depth import TooDeep, decode, deeply
+from ctrlkit.fakes.tracker.schema.depth import TooDeep, decode, deeply, plain_copy
 from ctrlkit.fakes.tracker.store import Change, Identity, Store, Write
 from ctrlkit.fakes.tracker.subresources.connect import connect, read_log
 from ctrlkit.fakes.tracker.subresources.connecting import admit_connection
@@ -118,6 +118,10 @@ class Tracker:
 
     async def do(self, action: Action) -> bytes:
         """Perform any verb but watch (Transport)."""
+        return await self.do_own(_with_own_body(action))
+
+    async def do_own(self, action: Action) -> bytes:
+        """Perform a call as `do`; its body is the tracker's from then on, and not to be changed."""
         if action.resource.plural in self._awaited:
             self._awaited[action.resource.plural](action)
         return await self._in_exchange(action, self._perform)
@@ -139,6 +143,10 @@ class Tracker:
 
         Errors  also RuntimeError if a webhook is to be called that cannot answer without waiting.
         """
+        return self.call_own(_with_own_body(action))
+
+    def call_own(self, action: Action) -> bytes:
+        """Perform a call as `call`; its body is the tracker's from then on, and not to be changed."""
         if action.resource.plural in self._awaited:
             self._awaited[action.resource.plural](action)
         return self._in_exchange_now(action, self._perform)
@@ -413,7 +421,31 @@ class Tracker:
 
     def _object(self, verb: Verb, resource: AnyResource, key: ObjectKey, **rest: Any) -> Unstructured:
         action = Action(verb=verb, resource=resource, namespace=key.namespace, name=key.name, **rest)
-        return Unstructured(decode(self.call(action)))
+        return Unstructured(decode(self.call_own(action)))
+
+
+def with_body(action: Action, body: object) -> Action:
+    """Return the same call with another body."""
+    return Action(
+        verb=action.verb,
+        resource=action.resource,
+        namespace=action.namespace,
+        name=action.name,
+        subresource=action.subresource,
+        body=body,
+        patch_type=action.patch_type,
+        options=action.options,
+    )
+
+
+def _with_own_body(action: Action) -> Action:
+    """Return a call whose body nobody else has: parts of it are kept, as long as they are new."""
+    if action.body is None:
+        return action
+    try:
+        return with_body(action, deeply(plain_copy, action.body))
+    except TooDeep:
+        return action  # it is refused
 
 
 def _check_resource(verb: Verb, resource: object) -> None:

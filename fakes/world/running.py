@@ -182,7 +182,7 @@ class ClusterTransport(PartTransport):
         skew = SKEW.set(None)  # the server has a clock of its own
         self._trace.catch_up()
         try:
-            return await self._tracker.do(action)  # the client has copied the body
+            return await self._tracker.do_own(action)  # the client has copied the body
         except CtrlkitError as caught:
             error = caught
             raise

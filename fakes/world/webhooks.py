@@ -156,7 +156,7 @@ class WorldWebhooks:
                     patch_type=PatchType.MERGE,
                 )
                 with suppress(NotFound):
-                    self._tracker.call(patch)
+                    self._tracker.call_own(patch)
 
     def validating(
         self,

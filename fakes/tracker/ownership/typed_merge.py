@@ -11,6 +11,8 @@ from ctrlkit.fakes.tracker.ownership.object_fields import as_items, as_map, item
 from ctrlkit.fakes.tracker.schema.go_text import go_syntax, go_text
 from ctrlkit.fakes.tracker.schema.nodes import Kind, Node, child
 
+_SCALARS = frozenset({str, int, float, bool})
+
 
 def merge(live: Any, wanted: Any, node: Node) -> Any:
     """
@@ -24,9 +26,9 @@ def merge(live: Any, wanted: Any, node: Node) -> Any:
     if have_fields and want_fields:
         merged = dict(have_fields)
         for name, value in want_fields.items():
-            if name not in merged:
+            if name not in merged or type(value) in _SCALARS:
                 merged[name] = value
-            elif merged[name] != value:
+            else:
                 merged[name] = merge(merged[name], value, child(node, name))
         return merged
     have_items, want_items = as_items(live, node), as_items(wanted, node)

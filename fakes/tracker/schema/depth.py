@@ -18,6 +18,8 @@ from typing import Any, TypeVar, TypeVarTuple
 
 import msgspec
 
+from ctrlkit.model import to_plain
+
 LEVELS_MAX = 10_000
 """How many levels of objects and arrays a server reads."""
 
@@ -97,6 +99,15 @@ def may_have_null(document: bytes) -> bool:
     (True, False)
     """
     return b":null" in document or b"[null" in document or b",null" in document or document == b"null"
+
+
+def plain_copy(body: object) -> Any:
+    """Return `to_plain` of a body: by way of JSON where that comes to the same, as definitions are large."""
+    try:
+        text = msgspec.json.encode(body)
+    except (TypeError, ValueError, OverflowError):
+        return to_plain(body)
+    return to_plain(body) if may_have_null(text) else msgspec.json.decode(text)
 
 
 def _on_deep_stack(work: Callable[[], T]) -> T:

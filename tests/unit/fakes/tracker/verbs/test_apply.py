@@ -680,3 +680,14 @@ def _update(tracker: Tracker, before: Unstructured, fields: dict[str, Any], way:
         return tracker.patch(CONFIG_MAPS, "default/one", JsonPatch(operations), options=options)
     metadata = {"name": "one", "namespace": "default", "labels": fields["labels"]}
     return tracker.update(CONFIG_MAPS, {"metadata": metadata, "data": fields["data"]}, options=options)
+
+
+def test_an_applied_value_that_python_holds_for_the_same_is_another_one() -> None:
+    """1 and true are equal for Python, not for JSON."""
+    tracker = Tracker()
+    tracker.registry.register_custom(MESHES)
+    apply(tracker, "a", {"spec": {"flag": 1, "inner": {"flag": 1}}}, resource=MESHES)
+    for value in (True, 1):
+        spec = {"flag": value, "inner": {"flag": value}, "of": type(value).__name__}
+        made = apply(tracker, "a", {"spec": spec}, resource=MESHES)
+        assert [type(made["spec"]["flag"]), type(made["spec"]["inner"]["flag"])] == [type(value)] * 2

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ctrlkit.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound
+from ctrlkit.fakes.clientset.clientset import FakeClientset
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.notices import noticed
 from ctrlkit.model import Action, MergePatch, Options, StrategicMergePatch, Unstructured, Verb, custom_resource
@@ -156,6 +157,34 @@ async def test_what_was_handed_in_and_changed_since_is_a_change_if_it_comes_agai
         body["metadata"]["resourceVersion"] = made.metadata.resource_version
         assert tracker.update(resource, body).metadata.resource_version != made.metadata.resource_version
         assert tracker.get(resource, "default/one")["data"] == {"a": "changed"}
+
+
+@pytest.mark.parametrize("is_awaited", [True, False])
+async def test_the_body_of_a_call_is_its_callers_again_when_it_is_done(*, is_awaited: bool) -> None:
+    """Whatever the caller makes of it then is not in what is stored, nor in what patches and rules find there."""
+    tracker = Tracker()
+    widgets = custom_resource(group="example.com", kind="Widget", plural="widgets")
+    tracker.registry.register_custom(widgets)
+    body: dict[str, Any] = config_map() | {"kind": "Widget", "apiVersion": "example.com/v1"}
+    create = Action(verb=Verb.CREATE, resource=widgets, namespace="default", body=body)
+    if is_awaited:
+        await tracker.do(create)
+    else:
+        tracker.call(create)
+    body["data"]["a"] = "changed"
+    patched = tracker.patch(widgets, "default/one", MergePatch({"metadata": {"labels": {"b": "2"}}}))
+    assert patched["data"] == tracker.get(widgets, "default/one")["data"] == {"a": "1"}
+
+
+async def test_a_reactor_that_changes_a_body_once_it_is_stored_changes_nothing_there() -> None:
+    widgets = custom_resource(group="example.com", kind="Widget", plural="widgets")
+    clientset, bodies = FakeClientset(), list[Any]()
+    clientset.tracker.registry.register_custom(widgets)
+    clientset.add_reactor("create", "*", lambda action: bodies.append(action.body))
+    await clientset.client.create(widgets, config_map() | {"kind": "Widget", "apiVersion": "example.com/v1"})
+    bodies[0]["data"]["a"] = "changed"
+    patched = clientset.tracker.patch(widgets, "default/one", MergePatch({"metadata": {"labels": {"b": "2"}}}))
+    assert patched["data"] == {"a": "1"}
 
 
 _SUBDOMAIN = (
