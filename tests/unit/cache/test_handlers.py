@@ -166,6 +166,20 @@ async def test_a_slow_handler_is_visible() -> None:
     assert sum(statistics.latency.counts) == 2
 
 
+@pytest.mark.behaviour("B8")
+async def test_the_oldest_change_that_waits_is_the_first_that_is_not_handled() -> None:
+    """What came later is the oldest when all that came before it is handled, and not sooner."""
+    registration: Registration[dict[str, Any]] = Registration(lambda _: None, name="h")
+    now, ages = asyncio.get_running_loop().time(), []
+    registration.publish([change(str(n)) for n in range(3 * SLICE)], at=now - 10)
+    registration._take_slice()
+    registration.publish([change("later")], at=now - 2)
+    while registration.depth:
+        registration._take_slice()
+        ages.append((registration.depth, round(registration.oldest_s)))
+    assert ages == [(SLICE + 1, 10), (1, 2), (0, 0)]
+
+
 @pytest.mark.behaviour("I6", "B8", "F10")
 async def test_a_handler_far_behind_is_warned_of_once_for_each_doubling() -> None:
     """I6: depth and age together, so that the first list of a large collection is no alarm."""

@@ -37,3 +37,24 @@ async def test_an_object_that_nobody_controlled_is_told_of_when_it_becomes_a_chi
     (line,) = lines_of(lines, "child_taken_over")
     assert (line["child"], line["owner"]) == ("configmaps demo/by-hand", "secrets demo/by-hand")
     assert world.tracker.get(CONFIG_MAPS, "demo/by-hand")["data"] == {"seen": "again"}
+
+
+async def test_a_child_is_returned_as_the_server_has_it() -> None:
+    """Made, changed or as it was: of the type that its lister has, with what the server added."""
+    made: list[Any] = []
+
+    @reconciler(SECRETS, owns=[CONFIG_MAPS])
+    async def noting(secret: Unstructured, context: Context) -> Outcome:
+        seen = secret.at("metadata.labels.seen") or ""
+        made.append(await context.apply(CONFIG_MAPS, {"data": {"seen": seen}}))
+        return DONE
+
+    async with World(seeded("Secret", "a")) as world:
+        world.manage(noting)
+        await world.settle()
+        await world.client.patch(SECRETS, "demo/a", MergePatch({"metadata": {"labels": {"seen": "again"}}}))
+        await world.settle()
+        stored = world.tracker.get(CONFIG_MAPS, "demo/a")
+    assert {type(child) for child in made} == {type(stored)}
+    assert {child["metadata"]["uid"] for child in made} == {stored["metadata"]["uid"]}
+    assert (made[0]["data"], made[-1]) == ({"seen": ""}, stored)

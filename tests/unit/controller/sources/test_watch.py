@@ -446,6 +446,26 @@ async def test_a_new_spec_starts_over_however_long_the_old_one_failed(
         assert round(retry.due_at, 6) == 1.5 + delay_s
 
 
+async def test_a_question_about_failures_that_raises_is_told_and_counts_as_yes() -> None:
+    """The key starts over: a try too early does no harm."""
+
+    def broken(_change: Change[Any]) -> bool:
+        raise KeyError("spec")
+
+    without_jitter()
+    informer, script = pods("d/a"), Script(Forbidden("no"))
+    controller = Controller(name="test", reconcile=script, watches=[Watch(informer, to_self, forgets_failures=broken)])
+    with capture_logs() as lines:
+        async with running(controller):
+            await asyncio.sleep(1)
+            informer.apply([applied("d/a", 2)])
+            await virtual_loop().wait_all_blocked()
+            assert script.calls[-1] == ("d/a", 1, 1.0)
+    told = [(line["step"], line["key"], line["source"]) for line in lines_of(lines, "source_failed")]
+    assert told[-1] == ("predicate", "d/a", "pods")
+    assert controller.statistics().source_failures == 2, "the first list asked as well"
+
+
 @pytest.mark.behaviour("B8")
 async def test_a_watch_may_want_the_latest_change_of_each_object_alone() -> None:
     """What waits is bounded by the number of objects, and the causes say what came out."""
