@@ -118,7 +118,7 @@ class Activities:
     def _call(self, pod_uid: str, what: Callable[[], object]) -> None:
         del self._timers[pod_uid]
         loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_soon, what)
+        loop.call_soon(loop.call_soon, loop.call_soon, what)  # a program that ends now takes two turns for it
 
     def cancel_call(self, pod_uid: str) -> None:
         """Cancel what is to be called for a pod, if something is."""

@@ -446,3 +446,18 @@ async def test_who_is_attached_to_a_program_is_not_told_how_it_ended() -> None:
         await world.settle()
         (container,) = (await world.client.get(PODS, KEY)).at("status.containerStatuses")
         assert container["state"]["terminated"]["exitCode"] == 3
+
+
+@pytest.mark.parametrize("kind", ["readinessProbe", "livenessProbe"])
+@pytest.mark.parametrize("asks", [{"exec": {"command": ["check"]}}, {"tcpSocket": {"port": 80}}])
+async def test_a_container_that_ends_at_the_moment_of_its_probe_is_not_asked(kind: str, asks: dict[str, Any]) -> None:
+    """At 20 s it ends, and no failure counts for the run that follows."""
+    probe = {**asks, "initialDelaySeconds": 5, "periodSeconds": 5, "failureThreshold": 50}
+    async with cluster(web=Image(exits={1: Exits(1, after_s=20)}, probes=False)) as world:
+        pod = a_pod()
+        pod["spec"]["containers"][0][kind] = probe
+        await world.client.create(PODS, pod)
+        await world.pass_time(24)
+        told = [one for one in world.tracker.list(EVENTS) if one["reason"] == "Unhealthy"]
+        assert [one["count"] for one in told] == [3]
+        assert told[0]["lastTimestamp"] == "2026-01-01T00:00:15Z"
