@@ -227,10 +227,13 @@ async def test_what_is_about_other_kinds_is_served_as_without_webhooks(world: Wo
             world.tracker.create(CONFIG_MAPS, {"metadata": {"name": name, "namespace": "default"}})
         return calls.count
 
+    def least(name: str) -> int:  # a table of the process that is full is filled anew by one of them
+        return min(make(f"{name}-{number}") for number in range(3))
+
     make("first")
-    before = make("before")
+    before = least("before")
     await converting(world)
-    assert make("after") <= before + 5  # it is asked whether it can
+    assert least("after") <= before + 5  # it is asked whether it can
 
 
 async def test_the_parameters_of_a_policy_may_be_of_a_kind_that_is_converted(world: World) -> None:
