@@ -43,7 +43,12 @@ _UNMANAGED = (
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """Reconciles PodDisruptionBudgets; `resource_of` finds the kind of an owner."""
+    """
+    Reconciles PodDisruptionBudgets; `resource_of` finds the kind of an owner.
+
+    A real controller looks again when it sees the status that it has written. This one does so where it has told an
+    Event, which is then told twice; elsewhere nothing would come of it.
+    """
 
     client: Client
     budgets: Lister[Unstructured]
@@ -60,20 +65,27 @@ class Budgets:
         pods = self._pods(budget)
         if not pods:
             self._tell(budget, EventType.NORMAL, "NoPods", "No matching pods found")
-        now = clock.now()
+        now, counts_scale = clock.now(), needs_scale(budget["spec"])
         try:
-            scale = await self._scale(budget, pods) if needs_scale(budget["spec"]) else 0
+            scale = await self._scale(pods) if counts_scale else 0
         except LookupError as error:
             text = f"Failed to calculate the number of expected pods: {error.args[0]}"
             self._tell(budget, EventType.WARNING, "CalculateExpectedPodCountFailed", text)
             await self._write(budget, failed(budget, str(error.args[0]), now))
             return DONE
+        is_unmanaged = counts_scale and any(pod.metadata.controller is None for pod in pods)
+        if is_unmanaged:
+            text = _UNMANAGED.format(selector=selector_text(budget.at("spec.selector")))
+            self._tell(budget, EventType.WARNING, "UnmanagedPods", text)
         gone = disrupted(budget, pods, now)
         for pod in overdue(budget, pods, now):
             space = pod.key.namespace  # told twice by the real one, too
             text = f"Pod was expected by PDB {space}/{space} to be deleted but it wasn't"
             self.recorder.event(pod.metadata, PODS, EventType.WARNING, "NotDeleted", text)
-        await self._write(budget, status_of(budget, pods, expect(budget["spec"], len(pods), scale), gone, now))
+        status = status_of(budget, pods, expect(budget["spec"], len(pods), scale), gone, now)
+        answer = await self._write(budget, status)
+        if answer is not None and pods and not is_unmanaged:
+            self.echoes.wrote(answer)
         later_s = check_in_s(gone, now)
         return RequeueAfter(max(later_s, 0.0) + 1.0) if later_s is not None else DONE
 
@@ -83,24 +95,18 @@ class Budgets:
             return ()
         return [pod.shared for pod in self.pods.records(namespace=budget.key.namespace, selector=selector)]
 
-    async def _scale(self, budget: Unstructured, pods: Iterable[Unstructured]) -> int:
+    async def _scale(self, pods: Iterable[Unstructured]) -> int:
         """Return how many pods the controllers of some pods want in sum. Errors: LookupError for one without scale."""
         wanted: dict[str, int] = {}
-        is_unmanaged = False
         for pod in pods:
             owner = pod.metadata.controller
-            if owner is None:
-                is_unmanaged = True
-            elif owner.uid not in wanted:
+            if owner is not None and owner.uid not in wanted:
                 found = await self._scale_of(owner, pod.key.namespace)
                 if found is None:
                     raise LookupError(f'found no controllers for pod "{pod.key.name}"')
                 uid, replicas = found
                 wanted[owner.uid] = 0 if uid in wanted else replicas
                 wanted.setdefault(uid, 0)
-        if is_unmanaged:
-            text = _UNMANAGED.format(selector=selector_text(budget.at("spec.selector")))
-            self._tell(budget, EventType.WARNING, "UnmanagedPods", text)
         return sum(wanted.values())
 
     async def _scale_of(self, owner: OwnerReference, namespace: str) -> tuple[str, int] | None:
@@ -119,11 +125,12 @@ class Budgets:
             return None
         return owner.uid, scale.spec_replicas
 
-    async def _write(self, budget: Unstructured, status: dict[str, Any]) -> None:
+    async def _write(self, budget: Unstructured, status: dict[str, Any]) -> Unstructured | None:
+        """Write a status that is another one; return what became of it."""
         if status != budget.get("status"):
             with suppress(NotFound, Conflict):  # gone or changed: the cache is about to show it
-                told = {**budget, "status": status}
-                self.echoes.wrote(await self.client.update_status(POD_DISRUPTION_BUDGETS, told))
+                return await self.client.update_status(POD_DISRUPTION_BUDGETS, {**budget, "status": status})
+        return None
 
     def _tell(self, budget: Unstructured, kind: EventType, reason: str, text: str) -> None:
         self.recorder.event(budget.metadata, POD_DISRUPTION_BUDGETS, kind, reason, text)

@@ -40,6 +40,16 @@ DEPLOYMENT: dict[str, Any] = {
 }
 
 
+UNMANAGED: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "a", "namespace": "default", "labels": {"app": "web"}},
+    "spec": DEPLOYMENT["spec"]["template"]["spec"],
+}
+UNKNOWN_OWNER = {"apiVersion": "example.com/v1", "kind": "Odd", "name": "x", "uid": "1", "controller": True}
+LOST: dict[str, Any] = {**UNMANAGED, "metadata": {**UNMANAGED["metadata"], "ownerReferences": [UNKNOWN_OWNER]}}
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
@@ -125,10 +135,34 @@ def _is_of_several_budgets(event: Unstructured, pod: Unstructured) -> bool:
 
 
 async def test_pods_whose_controller_has_no_scale_stop_a_budget_that_needs_it() -> None:
-    reference = {"apiVersion": "example.com/v1", "kind": "Odd", "name": "x", "uid": "1", "controller": True}
-    metadata = {"name": "a", "namespace": "default", "labels": {"app": "web"}, "ownerReferences": [reference]}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": DEPLOYMENT["spec"]["template"]["spec"]}
-    async with World(pod, budget(maxUnavailable=1), cluster=ALL) as world:
+    async with World(LOST, budget(maxUnavailable=1), cluster=ALL) as world:
         await world.settle()
         (condition,) = world.tracker.get(POD_DISRUPTION_BUDGETS, "default/b")["status"]["conditions"]
         assert (condition["reason"], condition["message"]) == ("SyncFailed", 'found no controllers for pod "a"')
+
+
+@pytest.mark.parametrize(
+    ("pods", "spec", "reason"),
+    [
+        ((), {"minAvailable": 1}, "NoPods"),
+        ((), {"maxUnavailable": 1}, "NoPods"),
+        ((UNMANAGED,), {"maxUnavailable": 1}, "UnmanagedPods"),
+        ((LOST,), {"maxUnavailable": 1}, "CalculateExpectedPodCountFailed"),
+    ],
+)
+async def test_what_is_told_of_a_new_budget_is_told_again_of_its_status(
+    pods: tuple[dict[str, Any], ...], spec: dict[str, Any], reason: str
+) -> None:
+    """As a real controller looks again when it sees the status that it has written; then nothing changes any more."""
+    async with World(*pods, cluster=ALL) as world:
+        await world.settle()
+        await world.client.create(POD_DISRUPTION_BUDGETS, budget(**spec))
+        await world.settle()
+        told = {one["reason"]: one["count"] for one in world.tracker.list(EVENTS) if _is_of_a_budget(one)}
+        assert told == {reason: 2}
+        await world.advance(600)
+        assert {one["count"] for one in world.tracker.list(EVENTS) if _is_of_a_budget(one)} == {2}
+
+
+def _is_of_a_budget(event: Unstructured) -> bool:
+    return bool(event["involvedObject"]["kind"] == "PodDisruptionBudget")
