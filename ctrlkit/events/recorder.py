@@ -93,26 +93,35 @@ class EventRecorder:
 
     Shape   At most PENDING_MAX Events wait to be written. A message is cut at 1024 bytes of UTF-8. Nothing secret
             belongs into one. `component` is the controller's name; servers take letters, digits, `-`, `_`, `.` and `/`.
-            `host` is for components that are at work on one node of many, as a kubelet.
+            `host` is for components that are at work on one node of many, as a kubelet. `field_manager` is the name in
+            which Events are written, the client's unless given.
     Errors  None. `statistics()` counts what was dropped, and why.
     Owner   One event loop. `Manager.recorder` makes it and runs it; what is recorded before waits.
     """
 
-    def __init__(self, client: Client, component: str, *, api: EventsApi = EventsApi.CORE_V1, host: str = "") -> None:
+    def __init__(
+        self,
+        client: Client,
+        component: str,
+        *,
+        api: EventsApi = EventsApi.CORE_V1,
+        host: str = "",
+        field_manager: str = "",
+    ) -> None:
         self.component = component
         """In whose name it records."""
         self.host: str = host
         """The node it records for, of a component that has one on each."""
         self.api = api
         """The API that its Events are written to."""
-        self._client = client
+        self._client = Client(client.transport, field_manager=field_manager) if field_manager else client
         self._correlator = Correlator()
         self._series = SeriesBook()
         self._form: EventForm = (CoreForm if api is EventsApi.CORE_V1 else SeriesForm)(component, host)
         self._names = EventNames.of(client)
         self._promise: Callable[..., bool] | None = getattr(client.transport, "promise", None)  # of the fakes
         self._make_body = self._whole_body
-        self._options = Options(field_manager=client.field_manager)
+        self._options = Options(field_manager=self._client.field_manager)
         self._pending: deque[Entry] = deque()
         self._writing: Entry | None = None
         self._work = asyncio.Event()

@@ -146,7 +146,7 @@ class Manager:
         self.webhooks: Webhooks = Webhooks(informer=self.informer)
         """The webhooks of the program. They answer in every replica, whether it leads or not."""
         self._controllers: list[Controller] = []
-        self._recorders: dict[tuple[str, EventsApi, str], EventRecorder] = {}
+        self._recorders: dict[tuple[str, EventsApi, str, str], EventRecorder] = {}
         self._state = _State.NEW
         self._ending = asyncio.Event()
         self._tasks = ManagedTasks(on_failure=self._ending.set)
@@ -240,13 +240,15 @@ class Manager:
         """Put an instance in place of the one that would be opened, for tests; before anybody uses it."""
         self._dependencies.provide(wanted, instance)
 
-    def recorder(self, component: str, *, api: EventsApi = EventsApi.CORE_V1, host: str = "") -> EventRecorder:
-        """Return the one recorder of Events of a component, on a host, which writes to one of the two APIs."""
-        recorder = self._recorders.get((component, api, host))
+    def recorder(
+        self, component: str, *, api: EventsApi = EventsApi.CORE_V1, host: str = "", field_manager: str = ""
+    ) -> EventRecorder:
+        """Return the one recorder of Events of a component, on a host, to one of the two APIs, by a field manager."""
+        recorder = self._recorders.get((component, api, host, field_manager))
         if recorder is None:
             self._refuse_when_over(f"make a recorder for {component}")
-            recorder = EventRecorder(self.client, component, api=api, host=host)
-            self._recorders[component, api, host] = recorder
+            recorder = EventRecorder(self.client, component, api=api, host=host, field_manager=field_manager)
+            self._recorders[component, api, host, field_manager] = recorder
             if self._state is _State.RUNNING:
                 self._start_recorder(recorder)
         return recorder

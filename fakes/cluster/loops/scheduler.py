@@ -396,7 +396,7 @@ def _to_queue(_record: Record[Any]) -> tuple[ObjectKey, ...]:
 
 def add_scheduler(manager: Manager, fleet: Fleet | None = None) -> None:
     """Add the scheduler to a manager; it begins when the nodes of the fleet are ready."""
-    recorder = manager.recorder(SCHEDULER, api=EventsApi.EVENTS_V1)
+    recorder = manager.recorder(SCHEDULER, api=EventsApi.EVENTS_V1, field_manager=_PROGRAM)
     client = Client(manager.client.transport, field_manager=_PROGRAM)
     scheduler = Scheduler(manager, client, recorder)
     if fleet is not None:

@@ -466,7 +466,7 @@ def add_kubelet(
         pods.lister,
         fleet,
         runtime,
-        Teller(lambda node: manager.recorder(KUBELET, host=node)),
+        Teller(lambda node: manager.recorder(KUBELET, host=node, field_manager=KUBELET)),
         backoff,
         volumes,
         SpecMaker(client, volumes, manager.informer(SERVICES).lister),

@@ -243,7 +243,12 @@ def add_nodes(manager: Manager, fleet: Fleet, *, server: str = NEWEST, clears_ta
     nodes = manager.informer(NODES)
     client = Client(manager.client.transport, field_manager=KUBELET)
     keeper = NodeKeeper(
-        client, nodes.lister, fleet, lambda name: manager.recorder(KUBELET, host=name), server, clears_taint
+        client,
+        nodes.lister,
+        fleet,
+        lambda name: manager.recorder(KUBELET, host=name, field_manager=KUBELET),
+        server,
+        clears_taint,
     )
     controller = Controller(name="node", reconcile=keeper.reconcile, watches=[Watch(nodes, to_self)])
 

@@ -268,6 +268,27 @@ async def test_each_program_of_a_cluster_writes_in_its_own_name() -> None:
             await world.client.apply(DEPLOYMENTS, "default/web", changed)
 
 
+async def test_each_program_of_a_cluster_tells_events_in_its_own_name() -> None:
+    """Components of one program have its name in common."""
+    programs = {"default-scheduler": "kube-scheduler", "kubelet": "kubelet"}
+    images = {"web": lambda address, spec: AlwaysReady()}
+    async with InProcessRuntime(images=images) as runtime, World() as world:
+        world.start(Cluster(world.client, runtime, tracker=world.tracker))
+        container = {"name": "c", "image": "web"}
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}}
+        spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+        await world.client.create(DEPLOYMENTS, {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
+        await world.client.create(PODS, a_pod("odd", containers=[container], nodeSelector={"no": "where"}))
+        await world.settle()
+        told: dict[str, set[str]] = {}
+        for event in world.tracker.list(EVENTS):
+            component = event["reportingComponent"] or event["source"]["component"]
+            told.setdefault(component, set()).update(entry["manager"] for entry in event["metadata"]["managedFields"])
+        components = {"default-scheduler", "kubelet", "deployment-controller", "replicaset-controller"}
+        assert told.keys() >= components
+        assert told == {component: {programs.get(component, "kube-controller-manager")} for component in told}
+
+
 def _managers(world: World, resource: AnyResource) -> set[str]:
     found = world.tracker.list(resource)
     return {entry["manager"] for one in found for entry in one["metadata"]["managedFields"]}
