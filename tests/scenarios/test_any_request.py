@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from ctrlkit.fakes.apiserver import ApiServer, Security
 from ctrlkit.fakes.tracker import Tracker
+from ctrlkit.fakes.tracker.verbs.watch import WatchStream
 from ctrlkit.model import ObjectKey
 from ctrlkit.model.kinds import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, SERVICES
 from tests.support.memory import rss_bytes
@@ -141,8 +142,16 @@ def test_for_fifty_thousand_requests_memory_stays_flat() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(not SCHEMATHESIS.exists(), reason="schemathesis is not installed: make schemathesis")
-def test_for_any_requests_made_from_our_own_openapi_the_server_answers_as_a_server(tmp_path: Path) -> None:
-    """Of some kinds of each sort, in a process of its own: its plugin for pytest stays out of these tests."""
+def test_for_any_requests_made_from_our_own_openapi_the_server_answers_as_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Of some kinds of each sort, in a process of its own: its plugin for pytest stays out of these tests.
+
+    Watches end where they would begin to wait, as the fuzzer waits ten seconds for the end of each. There are many: any
+    `watch` but false and 0 asks for one.
+    """
+    monkeypatch.setattr(WatchStream, "_set_timer", WatchStream.close)
     with serving() as server:
         url = f"http://{server.asker.host}:{server.asker.port}"
         _, _, body = server.ask(Asked("GET", "/openapi/v3"))
