@@ -111,7 +111,10 @@ def describe(entry: Entry) -> str:
 def after_update(entries: Entries, by: Entry, removed: FieldSet) -> Entries:
     """Return the entries after a create, update or patch: its manager alone owns what it set."""
     fields, before = by["fieldsV1"], find(entries, by)
-    left = _without([entry for entry in entries if entry is not before], fields, removed)
+    others = [entry for entry in entries if entry is not before]
+    if before is not None and (second := find(others, by)) is not None and not _without([before], fields, removed):
+        others.remove(before := second)  # a body may bring two of one manager
+    left = _without(others, fields, removed)
     if before is not None and not fields:
         left += _without([before], fields, removed)
     elif before is not None:

@@ -691,3 +691,19 @@ def test_an_applied_value_that_python_holds_for_the_same_is_another_one() -> Non
         spec = {"flag": value, "inner": {"flag": value}, "of": type(value).__name__}
         made = apply(tracker, "a", {"spec": spec}, resource=MESHES)
         assert [type(made["spec"]["flag"]), type(made["spec"]["inner"]["flag"])] == [type(value)] * 2
+
+
+def test_an_entry_that_a_manager_has_twice_goes_once_all_its_fields_are_in_the_other() -> None:
+    tracker = Tracker()
+    fields = Options(field_manager="a")
+    tracker.create(CONFIG_MAPS, {"metadata": {"name": "one", "namespace": "default"}, "data": {"x": "1"}}, fields)
+    entry: dict[str, Any] = {"manager": "a", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+    twice: list[Any] = [
+        entry | {"fieldsV1": {"f:data": {"f:y": {}}}},
+        entry | {"fieldsV1": {"f:data": {".": {}, "f:x": {}}}},
+    ]
+    body = {"metadata": {"name": "one", "namespace": "default", "managedFields": twice}, "data": {"x": "1", "y": "2"}}
+    made = tracker.update(CONFIG_MAPS, body, options=fields)
+    assert [one["fieldsV1"] for one in made["metadata"]["managedFields"]] == [
+        {"f:data": {".": {}, "f:x": {}, "f:y": {}}}
+    ]
