@@ -119,13 +119,20 @@ def test_what_is_known_to_survive_is_still_there() -> None:
 
 @pytest.mark.long
 @pytest.mark.real_time
-def test_a_mistake_is_noticed_and_the_files_stay_as_they_are() -> None:
-    """Of a small module: one mutant, in a process of its own."""
-    path = ROOT / "ctrlkit/workqueue/limits.py"
+@pytest.mark.parametrize(
+    ("module", "mistake"),
+    [
+        ("ctrlkit/workqueue/limits.py", "_PerKey.forget: del self._failures[key]"),
+        ("ctrlkit/workqueue/fifo.py", "FairFifo._retire: flow.waits_for_turn = False: left out"),
+    ],
+)
+def test_a_mistake_is_noticed_and_the_files_stay_as_they_are(module: str, mistake: str) -> None:
+    """One mutant of a module, in a process of its own; also where others import the module before its tests do."""
+    path = ROOT / module
     before = path.read_text()
-    command = [sys.executable, "-m", "tests.mutation", "ctrlkit/workqueue/limits.py", "--quick", "--count", "0"]
+    command = [sys.executable, "-m", "tests.mutation", module, "--quick", "--count", "0"]
     told = subprocess.run(
-        [*command, "--grep", "_PerKey.forget: del self._failures[key]"],
+        [*command, "--grep", mistake],
         cwd=ROOT,
         capture_output=True,
         text=True,
