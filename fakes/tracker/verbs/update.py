@@ -94,7 +94,7 @@ def replace(
     plain = served.prepare(core, served, plain, action)
     _check_rules(core, served, action.subresource, current, plain)
     counts = served.generation and action.subresource != "status"
-    if counts and _spec(served, plain) != _spec(served, current.plain):
+    if counts and not _is_same(_spec(served, plain), _spec(served, current.plain)):
         plain["metadata"]["generation"] = current.metadata.get("generation", 0) + 1
     if owners is None:
         owners = managed_fields.of_update(served, action, current, body, plain)
@@ -104,7 +104,7 @@ def replace(
         admit(core, seen[0], seen[1](Stored(current.key, current.version, encode_tail(plain))))
     else:
         admit(core, attributes, plain)
-    if plain == current.plain and (served.forms is None or served.forms.is_new(current)):
+    if _is_same(plain, current.plain) and (served.forms is None or served.forms.is_new(current)):
         return current
     dry_run = action.options.dry_run
     if is_finished(served, plain):
@@ -254,3 +254,17 @@ def _spec(served: Strategy, plain: Mapping[str, Any]) -> Any:
         return served.counted(plain)
     left_out = ("metadata", "status") if served.has_status else ("metadata",)
     return {name: value for name, value in plain.items() if name not in left_out}
+
+
+def _is_same(new: Any, old: Any) -> bool:
+    """Whether two values are the same in JSON, where 1 is not true as it is in Python."""
+    return bool(new == old) and _agree(new, old)
+
+
+def _agree(new: Any, old: Any) -> bool:
+    """Whether equal values have true and false at the same places."""
+    if isinstance(new, (dict, Mapping)):
+        return all(_agree(value, old[name]) for name, value in new.items())
+    if isinstance(new, (list, tuple)):
+        return all(map(_agree, new, old))
+    return isinstance(new, bool) is isinstance(old, bool)

@@ -519,3 +519,19 @@ async def test_a_status_of_a_kind_that_keeps_its_metadata_may_still_name_a_base(
     written = tracker.patch(RESOURCE_CLAIMS, "default/one", patch, subresource="status")
     assert written["metadata"]["generateName"] == "a-"
     assert not written.metadata.labels
+
+
+def test_a_value_that_python_holds_for_the_same_is_written() -> None:
+    """1 and true are equal for Python, not for JSON: an update and a patch change the object and its generation."""
+    tracker = Tracker()
+    things = custom_resource(group="demo.example", version="v1", kind="Thing", plural="things")
+    tracker.registry.register_custom(things)
+    metadata = {"name": "one", "namespace": "default"}
+    made = tracker.create(things, {"metadata": metadata, "spec": {"flag": 1, "inner": [{"flag": 1}]}})
+    spec = {"flag": 1, "inner": [{"flag": True}]}
+    written = tracker.update(things, {"metadata": made["metadata"], "spec": spec})
+    assert (written.at("spec.inner")[0]["flag"], written.at("metadata.generation")) == (True, 2)
+    assert type(written.at("spec.inner")[0]["flag"]) is bool
+    patched = tracker.patch(things, "default/one", MergePatch({"spec": {"flag": True}}))
+    assert (type(patched.at("spec.flag")), patched.at("metadata.generation")) == (bool, 3)
+    assert tracker.update(things, patched) == patched, "nothing is written of what is the same"
