@@ -66,6 +66,15 @@ ROOMS: Final = {
         Room("controller", "ctrlkit/controller", ("tests/unit/controller/**/test_*.py",)),
         Room("election", "ctrlkit/election", ("tests/unit/election/**/test_*.py",)),
         Room("wire", "ctrlkit/wire", ("tests/unit/wire/**/test_*.py",)),
-        Room("tracker", "ctrlkit/fakes/tracker", ("tests/unit/fakes/tracker/**/test_*.py",)),
+        Room(
+            "tracker",
+            "ctrlkit/fakes/tracker",
+            ("tests/unit/fakes/tracker/**/test_*.py",),
+            (
+                "tests/unit/fakes/world/test_webhooks.py",
+                "tests/unit/fakes/world/test_conversion_webhooks.py",
+                "tests/conformance/test_conformance.py",
+            ),
+        ),
     )
 }

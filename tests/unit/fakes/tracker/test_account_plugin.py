@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ctrlkit.errors import Forbidden
+from ctrlkit.errors import Forbidden, Invalid
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.fakes.tracker.admission import DEFAULT_PLUGINS, PLUGINS
 from ctrlkit.fakes.tracker.callers import acting_as
@@ -150,6 +150,17 @@ def test_nobody_asks_for_the_certificate_of_an_administrator() -> None:
         'certificatesigningrequests.certificates.k8s.io "a" is forbidden: use of kubernetes.io/kube-apiserver-client '
         "signer with system:masters group is not allowed"
     )
+
+
+@pytest.mark.parametrize(("first", "second"), [("Approved", "Denied"), ("Denied", "Approved")])
+def test_a_request_is_approved_or_denied_and_never_both(first: str, second: str) -> None:
+    tracker = Tracker()
+    made = tracker.create(CERTIFICATE_SIGNING_REQUESTS, asked("a", "example.com/x"))
+    decided = {"conditions": [{"type": kind, "status": "True"} for kind in (first, second)]}
+    with pytest.raises(Invalid) as raised:
+        tracker.update(CERTIFICATE_SIGNING_REQUESTS, made | {"status": decided}, subresource="approval")
+    text = f'status.conditions: Invalid value: "{second}": Approved and Denied conditions are mutually exclusive'
+    assert raised.value.message.partition(" is invalid: ")[2] == text
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,10 @@ def definition(kind: AnyResource, schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def test_a_validating_webhook_refuses_with_its_own_words_and_nothing_is_stored(world: World) -> None:
-    world.webhooks.validating(NAME, lambda request: deny("no a", code=409, reason="Conflict"), resources=["configmaps"])
+@pytest.mark.parametrize("kind", ["mutating", "validating"])
+async def test_a_webhook_refuses_with_its_own_words_and_nothing_is_stored(world: World, kind: str) -> None:
+    declare = getattr(world.webhooks, kind)
+    declare(NAME, lambda request: deny("no a", code=409, reason="Conflict"), resources=["configmaps"])
     with pytest.raises(ApiError) as refused:
         await world.client.create(CONFIG_MAPS, BODY)
     assert (refused.value.code, refused.value.reason) == (409, "Conflict")

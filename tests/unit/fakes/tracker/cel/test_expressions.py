@@ -76,6 +76,19 @@ def test_costs_are_a_real_servers(decl: Decl) -> None:
     assert found == RECORDED["costs"]
 
 
+@pytest.mark.parametrize("length", [0, 1, 4])
+def test_a_slice_of_a_list_is_estimated_by_its_length(decl: Decl, length: int) -> None:
+    """One for each item beyond what an empty one costs."""
+    costs = [highest_cost(checked(f"[1, 2, 3, 4].slice(0, {end}) == []", decl), decl) for end in (0, length)]
+    assert costs[1] - costs[0] == length
+
+
+def test_what_is_made_has_to_be_a_type(decl: Decl) -> None:
+    """A name that stands for a value is none."""
+    problem = Rule({"rule": "self{a: 1} == self"}, RECORDED["schema"], decl).problem
+    assert problem.startswith("compilation failed: ERROR: <input>:1:5: 'selfType' is not a type\n")
+
+
 def test_an_evaluation_ends_when_it_costs_too_much(decl: Decl) -> None:
     """It does not go on for as long as the lists allow."""
     deep = "lists.range(900).all(a, lists.range(900).all(b, lists.range(900).all(c, a + b + c >= 0)))"

@@ -13,8 +13,9 @@ from ctrlkit.fakes.apiserver.tables import Include, Tables
 from ctrlkit.fakes.durations import age, format_duration
 from ctrlkit.fakes.tracker import Registry
 from ctrlkit.fakes.tracker.kinds.core.pod_table import pod_status
-from ctrlkit.model import AnyResource, kinds
+from ctrlkit.model import AnyResource, custom_resource, kinds
 
+JOBS = custom_resource(group="batch", version="v1", kind="Job", plural="jobs")
 NOW = datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
 BORN = {"name": "x", "namespace": "demo", "creationTimestamp": "2026-01-01T00:00:00Z"}
 
@@ -162,6 +163,14 @@ def test_small_kinds() -> None:
     assert cells(kinds.LEASES, {"metadata": BORN, "spec": {"holderIdentity": "me"}}, NOW) == ["x", "me", "5m"]
     assert cells(kinds.CONTROLLER_REVISIONS, revision, NOW) == ["x", "statefulset.apps/web", 4, "5m"]
     assert cells(kinds.ROLE_BINDINGS, binding, NOW) == ["x", "Role/r", "5m", "ada", "", "n/s"]
+
+
+def test_a_job_shows_how_long_it_took_or_has_taken_so_far() -> None:
+    """Nothing, before it has begun."""
+    begun = {"startTime": "2026-01-01T00:02:00Z"}
+    ended = begun | {"completionTime": "2026-01-01T00:02:40Z"}
+    shown = [cells(JOBS, {"metadata": BORN, "spec": {}, "status": status}, NOW)[3] for status in ({}, begun, ended)]
+    assert shown == ["", "3m", "40s"]
 
 
 def test_a_node_shows_readiness_roles_and_addresses() -> None:

@@ -18,6 +18,7 @@ from ctrlkit.model.kinds import (
     EVENTS,
     LEASES,
     PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     PODS,
     ROLE_BINDINGS,
     ROLES,
@@ -25,7 +26,7 @@ from ctrlkit.model.kinds import (
     SERVICES,
     STATEFULSETS,
 )
-from tests.support.objects import CONTAINERS, a_pod, a_workload
+from tests.support.objects import CONTAINERS, LABELS, a_pod, a_workload
 
 META = {"name": "one", "namespace": "default"}
 RBAC = "rbac.authorization.k8s.io"
@@ -95,11 +96,30 @@ CASES: list[tuple[AnyResource, dict[str, Any], str]] = [
         'spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "OnFailure", "Never"',
     ),
     (
+        PODS,
+        a_pod(securityContext={"appArmorProfile": {"type": "Odd"}}),
+        'spec.securityContext.appArmorProfile.type: Unsupported value: "Odd": supported values: '
+        '"Localhost", "RuntimeDefault", "Unconfined"',
+    ),
+    (
+        PODS,
+        a_pod(securityContext={"appArmorProfile": {"type": "Localhost"}}),
+        "spec.securityContext.appArmorProfile.localhostProfile: Required value: must be set when AppArmor type is "
+        "Localhost",
+    ),
+    (
         STATEFULSETS,
         a_workload(selector=None),
         f"[spec.selector: Required value, {NO_MATCH}]",
     ),
     (STATEFULSETS, a_workload(selector={"matchLabels": {"app": "x"}}), NO_MATCH),
+    (
+        DEPLOYMENTS,
+        a_workload(selector={"matchLabels": LABELS, "matchExpressions": [{"key": "app", "operator": "Odd"}]}),
+        '[spec.selector.matchExpressions[0].operator: Invalid value: "Odd": not a valid selector operator, '
+        'spec.selector: Invalid value: {"matchLabels":{"app":"node"},"matchExpressions":[{"key":"app",'
+        '"operator":"Odd"}]}: invalid label selector]',
+    ),
     (
         STATEFULSETS,
         a_workload(selector={}),
@@ -299,6 +319,25 @@ async def test_sealed_data_and_a_secrets_type_and_a_bindings_role_are_immutable(
     with pytest.raises(Invalid) as caught:
         tracker.patch(ROLE_BINDINGS, "default/one", MergePatch({"roleRef": {"name": "s"}}))
     assert text in caught.value.message
+
+
+def affine(zone: str) -> dict[str, Any]:
+    """The affinity of a volume to a zone's nodes."""
+    expression = {"key": "zone", "operator": "In", "values": [zone]}
+    return {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}
+
+
+async def test_the_nodes_of_a_volume_stay_and_the_refusal_shows_the_others() -> None:
+    """In the server's own form, and as null where none are left."""
+    tracker = Tracker()
+    spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/a"}}
+    tracker.create(PERSISTENT_VOLUMES, {"metadata": {"name": "v"}, "spec": spec | {"nodeAffinity": affine("a")}})
+    term = '{"MatchExpressions":[{"Key":"zone","Operator":"In","Values":["b"]}],"MatchFields":null}'
+    for change, shown in ((affine("b"), f'{{"Required":{{"NodeSelectorTerms":[{term}]}}}}'), (None, "null")):
+        with pytest.raises(Invalid) as caught:
+            tracker.patch(PERSISTENT_VOLUMES, "v", MergePatch({"spec": {"nodeAffinity": change}}))
+        text = f"nodeAffinity: Invalid value: {shown}: field is immutable, except for updating from beta label to GA"
+        assert caught.value.message.partition(" is invalid: ")[2] == text
 
 
 async def test_the_base_of_a_made_up_name_is_held_against_the_same_rules() -> None:

@@ -63,6 +63,17 @@ async def all_lines(tracker: Tracker, **options: Any) -> list[bytes]:
     return found
 
 
+async def test_a_watch_of_metadata_tells_the_same_events_without_the_rest() -> None:
+    tracker = Tracker()
+    version = str(tracker.version)
+    make(tracker, number=1)
+    whole, cut = [await all_lines(tracker, resource_version=version, metadata_only=only) for only in (False, True)]
+    assert decode(cut) == decode(whole)
+    assert [name for _, name, _ in decode(cut)] == ["one"]
+    told = msgspec.json.decode(cut[0])["object"]
+    assert (told.keys(), told["kind"]) == ({"kind", "apiVersion", "metadata"}, "PartialObjectMetadata")
+
+
 async def test_a_watch_that_ends_has_told_everything_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many batches that takes, and with a bookmark after the last of them."""
     monkeypatch.setattr("ctrlkit.fakes.tracker.verbs.watch.BATCH_BYTES_MAX", 500)
