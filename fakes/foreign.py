@@ -52,6 +52,8 @@ _WAITING_CODES: Final = frozenset(
         *(threading.Thread.join, threading.Barrier.wait, threading.Semaphore.acquire, Future.result),
     )
 )
+_BLOCKING_CODES: Final = frozenset((threading.Condition.wait.__code__, threading.Thread.join.__code__))
+"""Those in which a thread stands still; in the others it also takes what it waited for."""
 _ANY: Final = ("0.0.0.0", "::")
 _LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
 _MORE_S: Final = 0.1
@@ -272,7 +274,7 @@ def _waits(frame: FrameType) -> bool:
         if one.f_code in _WAITING_CODES:
             if _is_woken(one):
                 return False
-            waits = True
+            waits = waits or one.f_code in _BLOCKING_CODES
         elif one.f_globals.get("__name__") not in ("threading", "queue", "concurrent.futures._base"):
             break
     return waits

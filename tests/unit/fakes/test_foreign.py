@@ -95,6 +95,17 @@ def by_a_queue() -> tuple[Callable[[], object], Callable[[], object]]:
     return jobs.get, lambda: jobs.put(1)
 
 
+def by_a_queue_that_hands_over_slowly() -> tuple[Callable[[], object], Callable[[], object]]:
+    """The job is taken, and the thread is still within `get`."""
+    jobs: queue.Queue[int] = queue.Queue()
+    jobs.not_full = SlowToNotify(jobs.mutex)
+    return jobs.get, lambda: jobs.put(1)
+
+
+class SlowToNotify(threading.Condition):
+    notify = functools.partial(time.sleep, REAL_S)  # no frame of Python's
+
+
 def by_a_full_queue() -> tuple[Callable[[], object], Callable[[], object]]:
     jobs: queue.Queue[int] = queue.Queue(1)
     jobs.put(1)
@@ -207,7 +218,10 @@ async def from_a_server_in_a_thread() -> str:
         *(over_a_pipe, from_a_server_in_a_thread, in_a_thread_of_anyio),
         *(
             functools.partial(in_a_thread_that_is_woken, by)
-            for by in (by_an_event, by_a_queue, by_a_full_queue, by_a_future, by_a_semaphore)
+            for by in (
+                *(by_an_event, by_a_queue, by_a_queue_that_hands_over_slowly, by_a_full_queue),
+                *(by_a_future, by_a_semaphore),
+            )
         ),
     ],
     ids=lambda job: getattr(job, "__name__", "") or f"woken_{job.args[0].__name__}",
