@@ -131,6 +131,11 @@ def pruned(value: Any, node: Object | None) -> Any:
 
     >>> pruned({"a": 1, "b": 2}, {"properties": {"a": {}}})
     {'a': 1}
+
+    A list that keeps what it does not know does so in its items.
+
+    >>> pruned([{"a": 1, "b": 2}], {PRESERVE: True, "items": {"properties": {"a": {}}}})
+    [{'a': 1, 'b': 2}]
     """
     keeps = node is not None and bool(node.get(PRESERVE))
     if isinstance(value, list):

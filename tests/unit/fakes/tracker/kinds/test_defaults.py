@@ -123,6 +123,24 @@ def test_a_pods_class_follows_from_what_it_asks_for(resources: dict[str, Any], q
     assert quality_of_service({"containers": [{"resources": resources}]}) == quality
 
 
+@pytest.mark.parametrize(
+    ("annotation", "profile"),
+    [
+        ("runtime/default", {"type": "RuntimeDefault"}),
+        ("localhost/strict", {"type": "Localhost", "localhostProfile": "strict"}),
+        ("unconfined", None),
+    ],
+)
+def test_an_apparmor_annotation_becomes_the_field_of_its_container(
+    annotation: str, profile: dict[str, Any] | None
+) -> None:
+    """Unless the pod has the same profile for all of them."""
+    pod = a_pod(securityContext={"appArmorProfile": {"type": "Unconfined"}})
+    pod["metadata"]["annotations"] = {"container.apparmor.security.beta.kubernetes.io/main": annotation}
+    (container,) = Tracker().create(PODS, pod).at("spec.containers")
+    assert container.get("securityContext") == (profile and {"appArmorProfile": profile})
+
+
 async def test_limits_are_requests_where_none_are_made_and_quantities_have_one_form() -> None:
     pod = made_pod(containers=[CONTAINERS[0] | {"resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}}}])
     wanted = {"cpu": "500m", "memory": "1Gi"}

@@ -327,6 +327,22 @@ def affine(zone: str) -> dict[str, Any]:
     return {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}
 
 
+@pytest.mark.parametrize("field", ["storageClassName", "volumeAttributesClassName"])
+async def test_the_claim_of_an_ephemeral_volume_names_classes_that_can_be(field: str) -> None:
+    """No class is one, too."""
+
+    def pod(name: str) -> dict[str, Any]:
+        template = {"spec": claim(**{field: name})["spec"]}
+        return a_pod(volumes=[{"name": "v", "ephemeral": {"volumeClaimTemplate": template}}])
+
+    (cause,) = refusal(PODS, pod("A_b")).details["causes"]
+    assert cause["field"] == f"spec.volumes[0].ephemeral.volumeClaimTemplate.spec.{field}"
+    assert cause["message"].startswith('Invalid value: "A_b": a lowercase RFC 1123 subdomain must consist of')
+    for name in ("fast", ""):
+        made = Tracker().create(PODS, pod(name))
+        assert made.at("spec.volumes")[0]["ephemeral"]["volumeClaimTemplate"]["spec"][field] == name
+
+
 async def test_the_nodes_of_a_volume_stay_and_the_refusal_shows_the_others() -> None:
     """In the server's own form, and as null where none are left."""
     tracker = Tracker()

@@ -120,6 +120,25 @@ async def test_scale_shows_and_sets_replicas() -> None:
         tracker.patch(STATEFULSETS, "default/net", MergePatch({"spec": {"replicas": -1}}), subresource="scale")
 
 
+async def test_what_the_stored_version_has_no_room_for_is_no_change() -> None:
+    """The answer is the object as it was, in the words of the version that was asked."""
+    versions = []
+    for name, more in (("v1", {}), ("v2", {"extra": {"type": "integer"}})):
+        status = {"type": "object", "properties": {"nodes": {"type": "integer"}} | more}
+        schema = {"type": "object", "properties": {"status": status}}
+        version = {"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": schema}}
+        versions.append(version | {"subresources": {"status": {}}})
+    tracker = Tracker()
+    tracker.create(CUSTOM_RESOURCE_DEFINITIONS, definition(versions=versions))
+    second = custom_resource(group="nets.example.com", version="v2", kind="Mesh", plural="meshes")
+    tracker.create(second, {"metadata": {"name": "one", "namespace": "default"}})
+    counted = tracker.patch(second, "default/one", MergePatch({"status": {"nodes": 1}}), subresource="status")
+    again = tracker.patch(second, "default/one", MergePatch({"status": {"extra": 2}}), subresource="status")
+    assert again == counted
+    assert (again["apiVersion"], again["status"]) == ("nets.example.com/v2", {"nodes": 1})
+    assert again.metadata.resource_version == str(tracker.version)
+
+
 async def test_a_pod_is_bound_to_a_node_once() -> None:
     tracker = Tracker()
     tracker.create(PODS, a_pod())
