@@ -89,6 +89,13 @@ def test_what_is_made_has_to_be_a_type(decl: Decl) -> None:
     assert problem.startswith("compilation failed: ERROR: <input>:1:5: 'selfType' is not a type\n")
 
 
+@pytest.mark.parametrize(("item", "said"), [("'b'", ""), ("1", "'_==_' applied to '(int, string)'")])
+def test_what_an_empty_list_has_is_known_from_its_neighbours(decl: Decl, item: str, said: str) -> None:
+    """All lists of one list have items of one type, and these are compared with that type alone."""
+    problem = Rule({"rule": f"[[], [{item}]].all(one, one.all(inner, inner == 'a'))"}, RECORDED["schema"], decl).problem
+    assert (said in problem) if said else not problem
+
+
 def test_an_evaluation_ends_when_it_costs_too_much(decl: Decl) -> None:
     """It does not go on for as long as the lists allow."""
     deep = "lists.range(900).all(a, lists.range(900).all(b, lists.range(900).all(c, a + b + c >= 0)))"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ctrlkit.errors import ApiError, BadRequest, Expired, Invalid, Timeout
 from ctrlkit.fakes.tracker import Tracker
 from ctrlkit.model import Action, MergePatch, Options, Verb
-from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, NAMESPACES, PODS
+from ctrlkit.model.kinds import CONFIG_MAPS, EVENTS, NAMESPACES, NODES, PODS
 from tests.support.objects import a_pod
 
 NAMES = st.lists(st.sampled_from([f"c{number}" for number in range(12)]), unique=True, max_size=12)
@@ -78,6 +78,20 @@ async def test_kinds_have_selectable_fields_of_their_own() -> None:
     for resource, (selector, name) in selectors.items():
         found = tracker.list(resource, "default", Options(field_selector=selector))
         assert [item.metadata.name for item in found] == [name]
+
+
+def test_nodes_that_say_nothing_take_pods_and_are_selected_as_such() -> None:
+    """A field that is left out is false; others are compared as they are."""
+    tracker = Tracker()
+    for name, spec in (("closed", {"unschedulable": True}), ("open", {"unschedulable": False}), ("silent", {})):
+        tracker.create(NODES, {"metadata": {"name": name}, "spec": spec})
+    for selector, names in (
+        ("spec.unschedulable=true", ["closed"]),
+        ("spec.unschedulable=false", ["open", "silent"]),
+        ("spec.unschedulable!=true,metadata.name=open", ["open"]),
+    ):
+        found = tracker.list(NODES, options=Options(field_selector=selector))
+        assert [node.metadata.name for node in found] == names
 
 
 @pytest.mark.parametrize(
