@@ -4,9 +4,8 @@ What a test with our fakes costs: the first import, a whole story of the bitcoin
 Budget   250 ms for `import ctrlkit.fakes` and a first World in a new process; 30 ms for the median story (a network is
          made, its pods become ready, its nodes are meshed, it is scaled up and down, and deleted); a write that 20
          watches are told of costs the same among 10,000 objects as among 100.
-         The story misses its budget since networks have storage and rollouts: it takes 74 to 85 ms of processor time on
-         a busy machine, where it took 85 to 117 in alternation. It makes 228,000 calls of functions, of 354,000, and
-         30 ms are some 90,000.
+         The story misses its budget since networks have storage and rollouts: it took 32, 34, 36 and 41 ms on a quiet
+         machine. It makes 128,000 calls of functions, where it made 228,000 and 354,000; 30 ms are some 90,000.
 Sketch   The story is 10 passes of the controller, 7 of its statuses, and 41 requests of it and of the StatefulSets'
          controller. A third of its calls are these passes, and half of that are statuses; a change of a StatefulSet or
          of the spec, of which there are five, is thousands of calls on the simulated server.
