@@ -3,14 +3,14 @@ What a thousand bitcoin networks of three nodes cost, each from its making until
 
 Budget   15 ms for a network, with the API server and the StatefulSets' controller that are simulated in the same
          process. On a quiet machine the benchmark made it 13.0, 13.7, 13.8 and 15.2 ms of 1,000 in four runs.
-         A network makes 38,500 calls of functions, of Python and of C, where it made
-         47,000 and 72,000. Among three hundred a network costs the same as among a hundred.
+         A network makes 38,500 calls of functions, of Python and of C, where it made 47,000 and 72,000. Among three
+         hundred a network costs the same as among a hundred.
 Sketch   A network is made of two Secrets, a Service, a budget and a StatefulSet; its three pods get claims, addresses
          and become ready. That is 3 passes of the controller, 2 statuses and an Event; and as many writes of the
          cluster, in all some 36 requests. A third of the calls is what the controller asks for, of which its two
          statuses are 7,400 and the five objects 7,300; a quarter is the StatefulSets' controller and what that asks
-         for; a tenth is what passes compute (counted when it made 47,000). A fourth pass, a second after the nodes were connected, writes nothing and
-         is not counted.
+         for; a tenth is what passes compute (counted when it made 47,000). A fourth pass, a second after
+         the nodes were connected, writes nothing and is not counted.
 Method   One World each; all networks are made at once, and pods are run in the order in which they come. Processor
          time, because it is the same whatever else the machine does.
 """
