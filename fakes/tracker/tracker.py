@@ -122,8 +122,7 @@ class Tracker:
 
     async def do_own(self, action: Action) -> bytes:
         """Perform a call as `do`; its body is the tracker's from then on, and not to be changed."""
-        if action.resource.plural in self._awaited:
-            self._awaited[action.resource.plural](action)
+        self._note_look(action)
         return await self._in_exchange(action, self._perform)
 
     async def _in_exchange(self, action: Action, perform: Callable[[Action], T]) -> T:
@@ -147,8 +146,7 @@ class Tracker:
 
     def call_own(self, action: Action) -> bytes:
         """Perform a call as `call`; its body is the tracker's from then on, and not to be changed."""
-        if action.resource.plural in self._awaited:
-            self._awaited[action.resource.plural](action)
+        self._note_look(action)
         return self._in_exchange_now(action, self._perform)
 
     def _in_exchange_now(self, action: Action, perform: Callable[[Action], T]) -> T:
@@ -199,8 +197,7 @@ class Tracker:
     @asynccontextmanager
     async def watch(self, action: Action) -> AsyncIterator[Lines]:
         """Open a watch (Transport)."""
-        if action.resource.plural in self._awaited:
-            self._awaited[action.resource.plural](action)
+        self._note_look(action)
         self._check_caller(action)
         served = checked(self._core, action)
         stream = await self._in_exchange(action, lambda _: WatchStream(self._core, served, action, self.webhooks))
@@ -317,6 +314,11 @@ class Tracker:
                 make()
 
         self._awaited[resource.plural] = look
+
+    def _note_look(self, action: Action) -> None:
+        """Have made what waits for the first call about a kind."""
+        if action.resource.plural in self._awaited:
+            self._awaited[action.resource.plural](action)
 
     def newest(self, action: Action, after: int) -> int | None:
         """Return the version of the newest write after `after` that an Action selects, 0 if none; None if compacted."""

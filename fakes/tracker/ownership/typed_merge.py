@@ -9,9 +9,7 @@ from typing import Any
 from ctrlkit.fakes.tracker.ownership.fieldsets import FieldSet, is_member, path_text
 from ctrlkit.fakes.tracker.ownership.object_fields import as_items, as_map, item_step
 from ctrlkit.fakes.tracker.schema.go_text import go_syntax, go_text
-from ctrlkit.fakes.tracker.schema.nodes import Kind, Node, child
-
-_SCALARS = frozenset({str, int, float, bool})
+from ctrlkit.fakes.tracker.schema.nodes import SCALARS, Kind, Node, child
 
 
 def merge(live: Any, wanted: Any, node: Node) -> Any:
@@ -26,7 +24,7 @@ def merge(live: Any, wanted: Any, node: Node) -> Any:
     if have_fields and want_fields:
         merged = dict(have_fields)
         for name, value in want_fields.items():
-            if name not in merged or type(value) in _SCALARS:
+            if name not in merged or type(value) in SCALARS:
                 merged[name] = value
             else:
                 merged[name] = merge(merged[name], value, child(node, name))

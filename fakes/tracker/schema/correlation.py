@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ctrlkit.fakes.tracker.schema.nodes import SCALARS
+
 Node = Mapping[str, Any]
 
 
@@ -70,7 +72,7 @@ def _has_same_fields(new: Mapping[str, Any], old: Mapping[str, Any], node: Node)
         if name not in old or not isinstance(below, (dict, Mapping)):
             return False
         was = old[name]
-        if type(value) in _SCALARS:
+        if type(value) in SCALARS:
             if type(value) is not type(was) or value != was:
                 return False
         elif not _is_same(value, was, below):
@@ -79,7 +81,6 @@ def _has_same_fields(new: Mapping[str, Any], old: Mapping[str, Any], node: Node)
 
 
 _NOTHING: Node = {}
-_SCALARS = frozenset({str, int, float, bool})
 
 
 def item_of(items: Any, like: Any, node: Node) -> Any:

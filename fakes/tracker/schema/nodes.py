@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from ctrlkit.fakes.tracker.schema.types import Field, Types, types_of
 from ctrlkit.model import AnyResource
@@ -30,11 +30,14 @@ class Kind(Enum):
     LIST = "list"
 
 
+SCALARS: Final = frozenset({str, int, float, bool})
+"""The types of values that have nothing within, apart from null."""
+
 _FITTING: Mapping[str, frozenset[type]] = {
     "numeric": frozenset({int, float}),
     "string": frozenset({str}),
     "boolean": frozenset({bool}),
-    "untyped": frozenset({str, int, float, bool}),
+    "untyped": SCALARS,
 }
 
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ctrlkit.fakes.tracker.refusals import Cause
+from ctrlkit.fakes.tracker.schema.nodes import SCALARS
 
 Node = Mapping[str, Any]
 META = ("apiVersion", "kind", "metadata")
 _NOTHING: Mapping[str, Any] = {}
-_SCALARS = frozenset({str, int, float, bool})
 
 
 class Structural:
@@ -109,7 +109,7 @@ class Structural:
             here = f"{path}.{name}" if path else name
             node = self._children[name] if name in self._children else self.child(name)
             if node is not None:
-                if type(inner) in _SCALARS:
+                if type(inner) in SCALARS:
                     pruned[name] = inner
                 elif inner is not None or node.nullable or node.default is not None:
                     pruned[name] = node._pruned(inner, here, unknown, keeps=node.preserves)
@@ -132,7 +132,7 @@ class Structural:
                 if name not in value:
                     value[name] = copy.deepcopy(default)
             for name, inner in value.items():
-                if type(inner) in _SCALARS:
+                if type(inner) in SCALARS:
                     continue
                 node = self.child(name)
                 if node is not None and (inner is None or isinstance(inner, (dict, list))):
@@ -177,7 +177,7 @@ def list_causes(value: Any, node: Structural, path: str = "") -> Iterator[Cause]
     """
     if isinstance(value, dict):
         for name, inner in value.items():
-            below = node.child(name) if type(inner) not in _SCALARS and isinstance(inner, (dict, list)) else None
+            below = node.child(name) if type(inner) not in SCALARS and isinstance(inner, (dict, list)) else None
             if below is not None and below.has_list_types:
                 is_known = name in node.properties
                 here = f"{path}.{name}".lstrip(".") if is_known else f"{path}[{name}]"
@@ -216,7 +216,7 @@ def _second(values: list[Any]) -> Iterator[int]:
 
 def _comparable(value: Any) -> Any:
     """A value that is equal to another one, and can be looked up, where the values are the same."""
-    if type(value) in _SCALARS:
+    if type(value) in SCALARS:
         return (type(value), value)
     if isinstance(value, dict):
         return ("object", tuple(sorted((name, _comparable(inner)) for name, inner in value.items())))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ctrlkit.fakes.tracker.schema.depth import decode, encode
+from ctrlkit.fakes.tracker.schema.nodes import SCALARS
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -24,7 +25,7 @@ def merge(target: Any, patch: Any) -> Any:
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = value if type(value) in _BARE else merge(merged.get(name), value)
+            merged[name] = value if type(value) in SCALARS else merge(merged.get(name), value)
     return merged
 
 
@@ -37,11 +38,8 @@ def without_nulls(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {
-            name: inner if type(inner) in _BARE else without_nulls(inner)
+            name: inner if type(inner) in SCALARS else without_nulls(inner)
             for name, inner in value.items()
             if inner is not None
         }
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
-
-
-_BARE = frozenset({str, int, float, bool})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -250,15 +252,7 @@ async def test_hooks_and_probes_run_nothing_that_the_image_does_not_declare(tmp_
 
 async def test_each_program_of_a_cluster_writes_in_its_own_name() -> None:
     """As managedFields, conflicts of an apply and those who filter by managers show it."""
-    images = {"web": lambda address, spec: AlwaysReady()}
-    async with InProcessRuntime(images=images) as runtime, World() as world:
-        world.start(Cluster(world.client, runtime, tracker=world.tracker))
-        container = {"name": "c", "image": "web"}
-        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}}
-        spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
-        await world.client.create(DEPLOYMENTS, {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
-        await world.client.create(PODS, a_pod("odd", containers=[container], nodeSelector={"no": "where"}))
-        await world.settle()
+    async with _at_work() as world:
         assert _managers(world, DEPLOYMENTS) == {"test", "kube-controller-manager"}
         assert _managers(world, REPLICASETS) == {"kube-controller-manager"}
         assert _managers(world, PODS) == {"test", "kube-controller-manager", "kube-scheduler", "kubelet"}
@@ -271,6 +265,19 @@ async def test_each_program_of_a_cluster_writes_in_its_own_name() -> None:
 async def test_each_program_of_a_cluster_tells_events_in_its_own_name() -> None:
     """Components of one program have its name in common."""
     programs = {"default-scheduler": "kube-scheduler", "kubelet": "kubelet"}
+    async with _at_work() as world:
+        told: dict[str, set[str]] = {}
+        for event in world.tracker.list(EVENTS):
+            component = event["reportingComponent"] or event["source"]["component"]
+            told.setdefault(component, set()).update(entry["manager"] for entry in event["metadata"]["managedFields"])
+        components = {"default-scheduler", "kubelet", "deployment-controller", "replicaset-controller"}
+        assert told.keys() >= components
+        assert told == {component: {programs.get(component, "kube-controller-manager")} for component in told}
+
+
+@asynccontextmanager
+async def _at_work() -> AsyncIterator[World]:
+    """A cluster whose programs have all had something to do: a Deployment runs, and a pod fits nowhere."""
     images = {"web": lambda address, spec: AlwaysReady()}
     async with InProcessRuntime(images=images) as runtime, World() as world:
         world.start(Cluster(world.client, runtime, tracker=world.tracker))
@@ -280,13 +287,7 @@ async def test_each_program_of_a_cluster_tells_events_in_its_own_name() -> None:
         await world.client.create(DEPLOYMENTS, {"metadata": {"name": "web", "namespace": "default"}, "spec": spec})
         await world.client.create(PODS, a_pod("odd", containers=[container], nodeSelector={"no": "where"}))
         await world.settle()
-        told: dict[str, set[str]] = {}
-        for event in world.tracker.list(EVENTS):
-            component = event["reportingComponent"] or event["source"]["component"]
-            told.setdefault(component, set()).update(entry["manager"] for entry in event["metadata"]["managedFields"])
-        components = {"default-scheduler", "kubelet", "deployment-controller", "replicaset-controller"}
-        assert told.keys() >= components
-        assert told == {component: {programs.get(component, "kube-controller-manager")} for component in told}
+        yield world
 
 
 def _managers(world: World, resource: AnyResource) -> set[str]:
