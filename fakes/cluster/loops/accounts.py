@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ctrlkit.cache import Change, Lister
+from ctrlkit.cache import Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, Watch, to_self
 from ctrlkit.errors import AlreadyExists, Conflict, Forbidden, NotFound
+from ctrlkit.fakes.cluster.loops.kinds import is_gone
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Record, Unstructured
 from ctrlkit.model.kinds import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
@@ -67,17 +68,13 @@ def _to_namespace(record: Record[Any]) -> Iterable[ObjectKey]:
     return [ObjectKey("", record.key.namespace)] if record.key.name in _NAMES else []
 
 
-def _is_gone(change: Change[Any]) -> bool:
-    return change.new is None
-
-
 def add_accounts(manager: Manager, *, root_ca: str) -> None:
     """Add the loop to a manager."""
     namespaces, accounts, config_maps = (manager.informer(kind) for kind in (NAMESPACES, SERVICE_ACCOUNTS, CONFIG_MAPS))
     loop = Accounts(manager.client, namespaces.lister, accounts.lister, config_maps.lister, root_ca)
     watches: list[Watch[Any]] = [
         Watch(namespaces, to_self),
-        Watch(accounts, _to_namespace, predicate=_is_gone),
+        Watch(accounts, _to_namespace, predicate=is_gone),
         Watch(config_maps, _to_namespace),
     ]
     manager.add(Controller(name="accounts", reconcile=loop.reconcile, watches=watches))

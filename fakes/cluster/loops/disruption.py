@@ -15,7 +15,6 @@ from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.claims import to_selecting
 from ctrlkit.fakes.cluster.loops.disruption_plan import (
-    DISRUPTION_TARGET,
     check_in_s,
     disrupted,
     expect,
@@ -27,7 +26,7 @@ from ctrlkit.fakes.cluster.loops.disruption_plan import (
 )
 from ctrlkit.fakes.cluster.loops.echoes import Echoes
 from ctrlkit.fakes.cluster.loops.kinds import WatchedKinds
-from ctrlkit.fakes.cluster.loops.pods import condition, ready_since, status_patch
+from ctrlkit.fakes.cluster.loops.pods import DISRUPTION_TARGET, condition, ready_since, status_patch
 from ctrlkit.fakes.tracker.schema.go_text import selector_text
 from ctrlkit.manager import Manager
 from ctrlkit.model import AnyResource, LabelSelector, ObjectKey, OwnerReference, Record, Unstructured

@@ -9,13 +9,12 @@ from typing import Any
 
 from ctrlkit import clock
 from ctrlkit.fakes.cluster.loops.percentages import of_total
-from ctrlkit.fakes.cluster.loops.pods import condition, is_final, moment_of, ready_since
+from ctrlkit.fakes.cluster.loops.pods import DISRUPTION_TARGET, condition, is_final, moment_of, ready_since
 from ctrlkit.model import Unstructured
 
 DELETION_TIMEOUT_S = 120.0
 """So long a pod whose eviction was allowed counts as gone, though it is still there."""
 
-DISRUPTION_TARGET = "DisruptionTarget"
 _BY_KUBELET = "TerminationByKubelet"
 _CONDITION = "DisruptionAllowed"
 

@@ -252,6 +252,11 @@ def wake_on_change(
     informer.add_handler(on_change, name=f"{controller.name}:{informer.name}")
 
 
+def is_gone(change: Change[Any]) -> bool:
+    """Whether one object less is there."""
+    return change.new is None
+
+
 def namespaced(resources: Iterable[AnyResource]) -> list[AnyResource]:
     """Select the namespaced kinds."""
     return [resource for resource in resources if resource.namespaced]

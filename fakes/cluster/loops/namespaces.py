@@ -12,7 +12,7 @@ from ctrlkit.cache import Change, Lister
 from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_self
 from ctrlkit.errors import Conflict, NotFound
-from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, WatchedKinds, namespaced, wake_on_change
+from ctrlkit.fakes.cluster.loops.kinds import AnyInformer, WatchedKinds, is_gone, namespaced, wake_on_change
 from ctrlkit.fakes.cluster.loops.namespace_plan import Remains, conditions
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Record, Resource, Unstructured
@@ -78,11 +78,6 @@ class Namespaces:
         return remains
 
 
-def _is_gone(change: Change[Any]) -> bool:
-    """Whether one object less is there: what else happens to one does not bring its namespace nearer to its end."""
-    return change.new is None
-
-
 def _is_ending(change: Change[Any]) -> bool:
     return change.new is not None and change.new.meta.deleting
 
@@ -94,13 +89,13 @@ def add_namespaces(manager: Manager, kinds: WatchedKinds) -> None:
     built_in = kinds.informers
     watches: list[Watch[Any]] = [Watch(informer, to_self, predicate=_is_ending)]
     watches += [
-        Watch(informer, loop.keys_for, predicate=_is_gone) for informer in built_in if informer.resource.namespaced
+        Watch(informer, loop.keys_for, predicate=is_gone) for informer in built_in if informer.resource.namespaced
     ]
     controller = Controller(name="namespaces", reconcile=loop.reconcile, watches=watches)
 
     def follow(informer: AnyInformer) -> None:
         if informer not in built_in and informer.resource.namespaced:
-            wake_on_change(informer, loop.keys_for, controller, predicate=_is_gone)
+            wake_on_change(informer, loop.keys_for, controller, predicate=is_gone)
 
     kinds.on_informer(follow)
     manager.add(controller)

@@ -18,7 +18,7 @@ from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter,
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.fakes.cluster.loops.node_health import ready_status
 from ctrlkit.fakes.cluster.loops.node_taints import OUT_OF_SERVICE, taints_of
-from ctrlkit.fakes.cluster.loops.pods import is_final, pods_on, status_patch
+from ctrlkit.fakes.cluster.loops.pods import DISRUPTION_TARGET, is_final, pods_on, status_patch
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, Unstructured
 from ctrlkit.model.kinds import NODES, PODS
@@ -30,7 +30,7 @@ PERIOD_S = 20.0
 """After how long pods are deleted for other reasons: a real collector looks as often."""
 
 _ORPHANED = {
-    "type": "DisruptionTarget",
+    "type": DISRUPTION_TARGET,
     "status": "True",
     "reason": "DeletionByPodGC",
     "message": "PodGC: node no longer exists",

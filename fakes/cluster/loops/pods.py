@@ -9,6 +9,9 @@ from typing import Any
 from ctrlkit.cache import Lister
 from ctrlkit.model import AnyResource, ObjectMeta, StrategicMergePatch, Unstructured, to_plain
 
+DISRUPTION_TARGET = "DisruptionTarget"
+"""The condition of a pod that is to go, which its own controller did not ask for."""
+
 FINAL_PHASES = frozenset({"Succeeded", "Failed"})
 """The phases that a pod does not leave."""
 

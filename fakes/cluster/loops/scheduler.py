@@ -18,7 +18,7 @@ from ctrlkit.client import Client
 from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter, Watch, to_mapped
 from ctrlkit.errors import Conflict, CtrlkitError, NotFound, RetryLater
 from ctrlkit.events import EventRecorder, EventsApi, EventType
-from ctrlkit.fakes.cluster.loops.pods import FINAL_PHASES, condition_patch
+from ctrlkit.fakes.cluster.loops.pods import DISRUPTION_TARGET, FINAL_PHASES, condition_patch
 from ctrlkit.fakes.cluster.loops.scheduling.cycle import Cycle
 from ctrlkit.fakes.cluster.loops.scheduling.hints import NodeChange, PodChange, node_helps, pod_helps
 from ctrlkit.fakes.cluster.loops.scheduling.node_fit import nodes_named
@@ -339,7 +339,7 @@ class Scheduler:
             if victim.is_ending:
                 continue
             condition = {
-                "type": "DisruptionTarget",
+                "type": DISRUPTION_TARGET,
                 "observedGeneration": victim.metadata.generation,
                 "status": "True",
                 "reason": "PreemptionByScheduler",

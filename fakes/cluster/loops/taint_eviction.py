@@ -18,7 +18,7 @@ from ctrlkit.controller import DONE, Controller, Outcome, Request, RequeueAfter,
 from ctrlkit.errors import Conflict, NotFound
 from ctrlkit.events import EventRecorder, EventType
 from ctrlkit.fakes.cluster.loops.node_taints import no_execute_taints
-from ctrlkit.fakes.cluster.loops.pods import condition, pods_on, status_patch
+from ctrlkit.fakes.cluster.loops.pods import DISRUPTION_TARGET, condition, pods_on, status_patch
 from ctrlkit.fakes.cluster.loops.scheduling.node_fit import tolerations_of
 from ctrlkit.manager import Manager
 from ctrlkit.model import ObjectKey, ObjectMeta, Unstructured
@@ -27,7 +27,7 @@ from ctrlkit.model.kinds import NODES, PODS
 Object = Mapping[str, Any]
 
 _DISRUPTED = {
-    "type": "DisruptionTarget",
+    "type": DISRUPTION_TARGET,
     "status": "True",
     "reason": "DeletionByTaintManager",
     "message": "Taint manager: deleting due to NoExecute taint",
@@ -105,7 +105,7 @@ class TaintEviction:
     async def _delete(self, pod: Unstructured) -> None:
         self._tell(pod.key, f"Marking for deletion Pod {pod.key}")
         with suppress(NotFound, Conflict):
-            if condition(pod, "DisruptionTarget") is None:
+            if condition(pod, DISRUPTION_TARGET) is None:
                 told = {
                     **_DISRUPTED,
                     "observedGeneration": pod.at("metadata.generation"),

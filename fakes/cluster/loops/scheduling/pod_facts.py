@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ctrlkit.fakes.cluster.loops.pod_claims import claims_of
+from ctrlkit.fakes.cluster.loops.pods import DISRUPTION_TARGET
 from ctrlkit.fakes.cluster.loops.scheduling.node_fit import HostPort, Object, host_ports, sizes_of_pod
 from ctrlkit.fakes.tracker.kinds.tables import section
 from ctrlkit.model import LabelSelector, ObjectKey, ObjectMeta, Unstructured
@@ -146,7 +147,7 @@ def _claims_of(pod: Unstructured) -> dict[ObjectKey, bool]:
 
 
 def _is_preempted(conditions: Iterable[Object]) -> bool:
-    reasons = [(one.get("status"), one.get("reason")) for one in conditions if one["type"] == "DisruptionTarget"]
+    reasons = [(one.get("status"), one.get("reason")) for one in conditions if one["type"] == DISRUPTION_TARGET]
     return ("True", "PreemptionByScheduler") in reasons
 
 
